@@ -1,0 +1,39 @@
+# One environment in .venv; it is made anew when pyproject.toml changes.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+TORCH := torch==2.13.0
+
+export QT_QPA_PLATFORM ?= offscreen
+export PYTHONPATH := MedGANSynthesis
+
+.PHONY: demo test lint format bench clean
+
+demo: $(VENV)/demo
+	$(RUN) Testing/Host/run.py Testing/demo.py
+
+test: $(VENV)/test
+	$(RUN) -m pytest
+
+lint: $(VENV)/test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(VENV)/test
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/test
+	$(RUN) Testing/Benchmarks/bench_tiling.py
+	$(RUN) Testing/Benchmarks/bench_worker.py
+
+clean:
+	rm -rf $(VENV) output build
+
+# torch first and by exact version: any other spelling would pull gigabytes of CUDA libraries onto a machine without GPU.
+$(VENV)/demo $(VENV)/test: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'MedGAN needs Python 3.11 or newer; call: make PYTHON=python3.12')"
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet $(TORCH)
+	$(RUN) -m pip install --quiet --editable ".[$(@F)]" $(TORCH)
+	@touch $@

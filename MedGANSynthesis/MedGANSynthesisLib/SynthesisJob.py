@@ -1,0 +1,193 @@
+"""SynthesisJob: one generator at work on one volume node, from the request to the node that holds the result."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import vtk
+from medgan.errors import InputError
+from slicer.i18n import tr as _
+
+from .Gate import REMOVED_ROLE, Gate, removeWithDisplay
+from .nodes import nodeName, volumeFromNode
+from .Prepared import Mask, Prepared
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a result goes.
+
+    Attributes:
+        title: appended to the name of the source for a new node, as in "CT denoised".
+        node: an existing volume node that takes the result; None makes a new one.
+        inPlace: write into the source itself.
+        removedTitle: if given, a second new node gets what was removed, and this is appended to its name.
+    """
+
+    title: str
+    node: object = None
+    inPlace: bool = False
+    removedTitle: str = ""
+
+
+class SynthesisJob:
+    """A running or finished synthesis.
+
+    It keeps no node alive: if the source or the output is deleted, or the scene closed, before the result comes, the
+    result is dropped and the job fails with one sentence.
+
+    Attributes:
+        notes: remarks of the engine for the user, one sentence each, once the job is done.
+    """
+
+    def __init__(self, gate: Gate, sourceNode, target: Target, mask: Mask | None = None):
+        self.notes: list[str] = []
+        self._gate, self._mask = gate, mask
+        self._sourceName = nodeName(sourceNode)
+        self._source, self._into = _weak(sourceNode), _weak(sourceNode if target.inPlace else target.node)
+        self._title, self._removedTitle = target.title, target.removedTitle
+        self._writesInto = target.inPlace or target.node is not None
+        self._checksum = _checksum(sourceNode) if self._needsSameSource(target) else None
+        self._output = self._removed = None
+        self._clientJob = None
+
+    def _needsSameSource(self, target: Target) -> bool:
+        """Whether the voxels of the source are needed again when the result comes."""
+        return target.inPlace or bool(target.removedTitle) or self._mask is not None
+
+    def start(
+        self,
+        client,
+        bundle,
+        device: str,
+        strength: float,
+        onProgress: Callable[[SynthesisJob], None] | None = None,
+        onDone: Callable[[SynthesisJob], None] | None = None,
+    ) -> None:
+        """Queue the job. Raises MedGANError: the engine cannot take this volume or cannot be started."""
+
+        def progress(clientJob) -> None:
+            self._clientJob = clientJob
+            if onProgress is not None:
+                onProgress(self)
+
+        def done(clientJob) -> None:
+            self._clientJob = clientJob
+            if clientJob.detail:
+                logging.error(clientJob.detail)
+            if onDone is not None:
+                onDone(self)
+
+        self._clientJob = client.apply(
+            volumeFromNode(self._source.Get()),
+            bundle,
+            device=device,
+            strength=strength,
+            consume=self._write,
+            on_progress=progress,
+            on_done=done,
+        )
+
+    @property
+    def state(self) -> str:
+        """ "queued", "running", "done", "failed" or "cancelled"."""
+        return self._clientJob.state
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is done, failed or cancelled."""
+        return self._clientJob.finished
+
+    @property
+    def progress(self) -> float:
+        """How much is computed, 0 to 1."""
+        return self._clientJob.fraction
+
+    @property
+    def remainingSeconds(self) -> float | None:
+        """Seconds left as estimated so far; None while unknown."""
+        return self._clientJob.remaining_s
+
+    @property
+    def message(self) -> str:
+        """What is being done."""
+        return self._clientJob.message
+
+    @property
+    def removedNode(self):
+        """The node that holds what was removed; None if it was not asked for or is gone."""
+        return _alive(self._removed)
+
+    def cancel(self) -> None:
+        """Stop it; nothing is written. No effect once it is finished."""
+        self._clientJob.cancel()
+
+    def result(self):
+        """The output node (None if it was deleted since). Raises MedGANError: what went wrong, or Cancelled."""
+        self._clientJob.result()
+        return _alive(self._output)
+
+    def wait(self):
+        """Wait for the end, windows are repainted but take no input meanwhile, and return ``result()``."""
+        self._clientJob.wait()
+        return self.result()
+
+    def _write(self, result) -> None:
+        """Take the result while it lies in shared memory and put it into the scene."""
+        sourceNode = self._sourceNode()
+        prepared = Prepared.of(sourceNode, result.volume, result.provenance, self._mask)
+        removed = prepared.removed() if self._removedTitle else None
+        removedNode = self._gate.writeNew(removed, self._removedTitle) if removed else None
+        try:
+            if self._writesInto:
+                outputNode = self._into.Get()
+                self._gate.writeInto(outputNode, prepared)
+            else:
+                outputNode = self._gate.writeNew(prepared, self._title)
+        except Exception:
+            if removedNode is not None:
+                removeWithDisplay(removedNode)
+            raise
+        if removedNode is not None:
+            outputNode.SetNodeReferenceID(REMOVED_ROLE, removedNode.GetID())
+            self._removed = _weak(removedNode)
+        self._output = _weak(outputNode)
+        self.notes = [*result.applicability, *result.notes]
+
+    def _sourceNode(self):
+        node = _alive(self._source)
+        if node is None:
+            message = _("'{name}' was deleted or its scene closed while the result was computed, so it was dropped.")
+            raise InputError(message.format(name=self._sourceName))
+        if self._writesInto and _alive(self._into) is None:
+            raise InputError(_("The output volume was deleted while the result was computed, so it was dropped."))
+        if self._checksum is not None and self._checksum != _checksum(node):
+            message = _("'{name}' was changed while the result was computed, so it was left as it is; apply again.")
+            raise InputError(message.format(name=nodeName(node)))
+        return node
+
+
+def _weak(node):
+    if node is None:
+        return None
+    reference = vtk.vtkWeakReference()
+    reference.Set(node)
+    return reference
+
+
+def _alive(reference):
+    node = reference.Get() if reference is not None else None
+    return node if node is not None and node.GetScene() is not None else None
+
+
+def _checksum(node) -> int:
+    image = node.GetImageData()
+    if image is None:
+        return 0
+    array = np.ascontiguousarray(slicer.util.arrayFromVolume(node))
+    return zlib.crc32(array.reshape(-1).view(np.uint8), hash((array.shape, array.dtype.str)) & 0xFFFFFFFF)

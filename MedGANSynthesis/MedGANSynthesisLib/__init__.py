@@ -1,0 +1,1 @@
+"""The Slicer side of MedGAN Synthesis: everything that touches nodes, processes or widgets. Imports no torch."""

@@ -1,0 +1,8 @@
+"""``python -m medgan``: the ``medgan`` command."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Does a volume look like what a generator was trained on? Compared by modality, spacing, intensities and field of view."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .errors import InputError
+from .manifest import Manifest
+from .volume import Volume
+
+SPACING_TOLERANCE = 1.5
+FIELD_TOLERANCE = 1.5
+_MOST_VOXELS = 200_000
+
+
+def check(volume: Volume, manifest: Manifest) -> list[str]:
+    """Warnings, one sentence each; empty if nothing stands out.
+
+    Raises:
+        InputError: the volume holds NaN or infinite values.
+    """
+    if volume.array.dtype.kind == "f" and not np.isfinite(volume.array).all():
+        count = int((~np.isfinite(volume.array)).sum())
+        raise InputError(f"The volume has {count} voxels that are no number (NaN or infinite); replace them first.")
+    warnings = _modality(volume, manifest) + _intensities(volume, manifest)
+    return warnings + _extent(volume, manifest)
+
+
+def fingerprint(volumes: list[Volume], patients: int) -> dict:
+    """Fingerprint of training sources, as a manifest stores it."""
+    spacing = np.array([volume.geometry.spacing_mm for volume in volumes])
+    field = np.array([volume.geometry.spacing_mm * volume.grid_shape[::-1] for volume in volumes])
+    values = np.concatenate([_sample(volume.array) for volume in volumes])
+    names = (1, 5, 50, 95, 99)
+    return {
+        "spacing_mm": [spacing.min(axis=0).round(4).tolist(), spacing.max(axis=0).round(4).tolist()],
+        "field_of_view_mm": [field.min(axis=0).round(1).tolist(), field.max(axis=0).round(1).tolist()],
+        "percentiles": {str(q): float(value) for q, value in zip(names, np.percentile(values, names), strict=True)},
+        "patients": patients,
+        "cases": len(volumes),
+    }
+
+
+def _sample(array: np.ndarray) -> np.ndarray:
+    """At most ``_MOST_VOXELS`` voxels, evenly spread."""
+    flat = array.reshape(-1)
+    return flat[:: max(1, flat.size // _MOST_VOXELS)].astype(np.float32)
+
+
+def _modality(volume: Volume, manifest: Manifest) -> list[str]:
+    if manifest.modality and volume.modality and volume.modality != manifest.modality:
+        return [f"This is a {volume.modality} volume, but the model was trained on {manifest.modality}; do not trust the result."]
+    if manifest.units and volume.units and volume.units != manifest.units:
+        return [f"The values are in {volume.units}, but the model expects {manifest.units}; do not trust the result."]
+    return []
+
+
+def _intensities(volume: Volume, manifest: Manifest) -> list[str]:
+    trained = manifest.fingerprint.get("percentiles")
+    if not trained:
+        return []
+    unit = f" {manifest.units}" if manifest.units else ""
+    low, high = np.percentile(_sample(volume.array), (1, 99))
+    reach = trained["99"] - trained["1"]
+    if manifest.units == "HU" and low >= -100:
+        return [
+            f"The darkest voxels are at {low:.0f}, but in Hounsfield units air is at -1000: this looks like an MR, or a CT "
+            "without its rescale intercept; do not trust the result."
+        ]
+    if low < trained["1"] - 0.5 * reach or high > trained["99"] + 1.0 * reach:
+        return [
+            f"Intensities from {low:.0f} to {high:.0f}{unit} lie outside what the model was trained on "
+            f"({trained['1']:.0f} to {trained['99']:.0f}{unit}); check the result with care."
+        ]
+    return []
+
+
+def _extent(volume: Volume, manifest: Manifest) -> list[str]:
+    warnings = []
+    # Axes a 2-D network without context never looks along cannot matter.
+    axes = (0, 1) if manifest.network.dimensions == 2 and manifest.network.context == 0 else (0, 1, 2)
+    quantities = (
+        ("spacing_mm", "voxel spacing", volume.geometry.spacing_mm, SPACING_TOLERANCE),
+        ("field_of_view_mm", "field of view", volume.geometry.spacing_mm * volume.grid_shape[::-1], FIELD_TOLERANCE),
+    )
+    for key, label, values, tolerance in quantities:
+        if key not in manifest.fingerprint:
+            continue
+        lowest, highest = manifest.fingerprint[key]
+        for axis in axes:
+            if not lowest[axis] / tolerance <= values[axis] <= highest[axis] * tolerance:
+                warnings.append(
+                    f"The {label} along {'ijk'[axis]} is {values[axis]:.3g} mm, the model was trained on {lowest[axis]:.3g} to "
+                    f"{highest[axis]:.3g} mm; check the result with care."
+                )
+                break
+    return warnings

@@ -1,0 +1,259 @@
+"""Bundle: a trained generator on disk, a valid MONAI bundle with MedGAN's own section in its metadata.
+
+``configs/metadata.json``, ``configs/inference.json``, ``models/model.safetensors``, ``models/selftest.safetensors``,
+``docs/README.md``, ``LICENSE``. Loading reads the metadata only; torch is imported by the calls that need the weights.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import applicability
+from .errors import BundleError, InputError
+from .manifest import Manifest
+from .volume import Geometry, Volume
+
+WEIGHTS = "models/model.safetensors"
+SELFTEST = "models/selftest.safetensors"
+PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".bin")
+SELFTEST_TOLERANCE = 0.02  # of the output's range: half precision kernels differ between processors
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """Array, grid and meaning of one output, known before anything is computed."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    geometry: Geometry
+    units: str
+    modality: str
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A trained generator on disk; make one with :meth:`load`.
+
+    Args:
+        path: folder. metadata: content of ``configs/metadata.json``. manifest: its MedGAN section.
+    """
+
+    path: Path
+    metadata: dict[str, Any]
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, path: str | Path) -> Bundle:
+        """Read the metadata of a bundle folder (not the weights).
+
+        Raises:
+            BundleError: it is no bundle, damaged, of a newer schema, or its weights are missing or pickled.
+
+        Example:
+            >>> Bundle.load("Resources/Models/denoise-ct-chest").task  # doctest: +SKIP
+            'denoise-ct'
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise BundleError(f"There is no bundle at {path}; a bundle is a folder with configs/metadata.json.")
+        try:
+            metadata = json.loads((path / "configs" / "metadata.json").read_text(encoding="utf-8"))
+            section = metadata["medgan"]
+        except FileNotFoundError:
+            raise BundleError(f"{path} is no bundle: it holds no configs/metadata.json.") from None
+        except (ValueError, KeyError, TypeError):
+            raise BundleError(f"{path} is no MedGAN bundle: its metadata has no readable 'medgan' section.") from None
+        manifest = Manifest.from_dict(section, str(path))
+        bundle = cls(path, metadata, manifest)
+        if not manifest.is_identity and not bundle.weights.is_file():
+            raise BundleError(bundle._missing_weights())
+        return bundle
+
+    @staticmethod
+    def create_identity(path: str | Path, task: str = "denoise-ct", **fields: Any) -> Bundle:
+        """Write a bundle whose generator returns its input, to test a pipeline with; needs no torch."""
+        from .bundle_writer import write_identity
+
+        return write_identity(Path(path), task, **fields)
+
+    @property
+    def name(self) -> str:
+        """Folder-safe name."""
+        return self.manifest.name
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        return self.manifest.title
+
+    @property
+    def version(self) -> str:
+        """Version of the generator."""
+        return str(self.metadata.get("version", ""))
+
+    @property
+    def task(self) -> str:
+        """Task it does, such as "denoise-ct"."""
+        return self.manifest.task
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the weights as the metadata states it."""
+        return self.manifest.sha256
+
+    @property
+    def licence(self) -> str:
+        """Licence of the weights."""
+        return str(self.metadata.get("license", ""))
+
+    @property
+    def weights(self) -> Path:
+        """The weights file."""
+        return self.path / WEIGHTS
+
+    def outputs(self, volume: Volume) -> dict[str, OutputSpec]:
+        """What applying the bundle to ``volume`` will give.
+
+        Integers stay integers of the same type where the result has the units of the source; otherwise float32.
+
+        Raises:
+            InputError: the volume has the wrong number of components.
+        """
+        manifest = self.manifest
+        if volume.channels != manifest.channels:
+            raise InputError(
+                f"'{self.title}' takes images of {manifest.channels} component(s) per voxel, this one has {volume.channels}."
+            )
+        scale = manifest.network.scale
+        shape = tuple(size * factor for size, factor in zip(volume.grid_shape, scale, strict=True))
+        geometry = volume.geometry if scale == (1, 1, 1) else volume.geometry.shifted((0, 0, 0), scale[::-1])
+        same_units = manifest.units in ("", volume.units) or not volume.units
+        dtype = volume.array.dtype if same_units and volume.array.dtype.kind in "iu" else np.dtype(np.float32)
+        units, modality = manifest.units or volume.units, manifest.modality or volume.modality
+        return {"image": OutputSpec(shape + volume.array.shape[3:], dtype.name, geometry, units, modality)}
+
+    def applicability(self, volume: Volume) -> list[str]:
+        """One sentence for each way in which ``volume`` is unlike the training data; empty if it is alike.
+
+        Raises:
+            InputError: it cannot be used at all (NaN or infinite values).
+        """
+        return applicability.check(volume, self.manifest)
+
+    def build_generator(self) -> Any:
+        """The generator with its weights, a torch module in evaluation mode on the CPU, float32.
+
+        Raises:
+            BundleError: the weights are missing, altered, or do not fit the network.
+        """
+        from . import recipes
+
+        if self.sha256 != self.measured_sha256:
+            raise BundleError(
+                f"The weights of '{self.title}' are not the ones its metadata describes (SHA-256 differs); install it again."
+            )
+        state = {key: value.float() for key, value in self._tensors(self.weights).items()}
+        generator = recipes.recipe_class(self.task).from_dict(self.manifest.recipe).build_generator()
+        try:
+            generator.load_state_dict(state)
+        except RuntimeError as error:
+            raise BundleError(f"The weights of '{self.title}' do not fit its network; install the bundle again.") from error
+        return generator.eval()
+
+    @functools.cached_property
+    def measured_sha256(self) -> str:
+        """SHA-256 of the weights file as it is."""
+        if not self.weights.is_file():
+            raise BundleError(self._missing_weights())
+        return file_sha256(self.weights)
+
+    def verify(self, report: Callable[[str], None] | None = None) -> None:
+        """Check everything that can be checked: files, hash, network, halo, self-test.
+
+        Args:
+            report: called with a line for every check that passed.
+
+        Raises:
+            BundleError: the first check that failed.
+        """
+        from .verification import verify
+
+        verify(self, report or (lambda line: None))
+
+    def selftest_pair(self) -> tuple[np.ndarray, np.ndarray]:
+        """Small physical input and the output it must give, both ``(k, j, i)`` float32."""
+        tensors = self._tensors(self.path / SELFTEST)
+        return tensors["source"].numpy(), tensors["output"].numpy()
+
+    def _tensors(self, path: Path) -> dict[str, Any]:
+        try:
+            from safetensors import SafetensorError
+            from safetensors.torch import load_file
+        except ImportError:
+            raise BundleError("The Python package safetensors is missing; run: pip install safetensors") from None
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise BundleError(f"{path} cannot be read as safetensors; install the bundle again.") from error
+
+    def _missing_weights(self) -> str:
+        pickled = [file.name for file in self.path.glob("models/*") if file.suffix in PICKLES]
+        if pickled:
+            return (
+                f"The bundle {self.path} holds its weights as {pickled[0]}, a format that can run foreign code when opened; "
+                "ask for a bundle with safetensors weights."
+            )
+        return f"The bundle {self.path} lacks its weights ({WEIGHTS}); install it again."
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def search_folders() -> list[Path]:
+    """Where bundles are looked for: ``$MEDGAN_MODELS`` (several, separated as in PATH), the user's, the shipped ones."""
+    package = Path(__file__).resolve().parent
+    named = [Path(entry) for entry in os.environ.get("MEDGAN_MODELS", "").split(os.pathsep) if entry]
+    return [*named, Path.home() / ".medgan" / "models", package.parent / "Resources" / "Models", package / "models"]
+
+
+def find_bundles(task: str | None = None) -> list[Bundle]:
+    """All bundles in the search folders that can be read, of one task or of all; the first of a name wins."""
+    found: dict[str, Bundle] = {}
+    for folder in search_folders():
+        for metadata in sorted(folder.glob("*/configs/metadata.json")):
+            try:
+                bundle = Bundle.load(metadata.parent.parent)
+            except BundleError:
+                continue  # a damaged bundle must not hide the others; naming it by path tells what is wrong
+            if task in (None, bundle.task):
+                found.setdefault(bundle.name, bundle)
+    return list(found.values())
+
+
+def resolve(name_or_path: str | Path) -> Bundle:
+    """The bundle meant by a folder, a bundle's name, or a task (its first bundle).
+
+    Raises:
+        BundleError: nothing fits.
+    """
+    text = str(name_or_path)
+    if os.sep in text or "/" in text or Path(text).is_dir():
+        return Bundle.load(text)
+    bundles = find_bundles()
+    for bundle in bundles:
+        if text in (bundle.name, bundle.task):
+            return bundle
+    known = ", ".join(bundle.name for bundle in bundles) or "none"
+    raise BundleError(f"There is no model '{text}'; installed are: {known}. A folder can be given as well.")

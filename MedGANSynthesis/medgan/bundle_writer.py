@@ -1,0 +1,183 @@
+"""Writes bundles: beside first, then renamed, so that a folder either is a whole bundle or is not there."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+from .applicability import fingerprint
+from .bundle import SELFTEST, WEIGHTS, Bundle, file_sha256
+from .dataset import Dataset
+from .errors import InputError
+from .files import write_json
+from .manifest import Manifest
+from .model_card import model_card
+from .network import NetworkSpec
+from .recipes.base import Recipe
+from .volume import Volume
+
+UNSTATED_LICENCE = "No licence has been stated for these weights; ask whoever trained them.\n"
+
+
+def write_bundle(
+    path: Path,
+    name: str,
+    recipe: Recipe,
+    spec: NetworkSpec,
+    generator: Any,
+    dataset: Dataset,
+    results: list[dict[str, Any]],
+    **details: Any,
+) -> Bundle:
+    """Write a trained generator as a bundle with half-precision weights.
+
+    Args:
+        path: folder of the bundle; replaced if it exists.
+        name: folder-safe name.
+        recipe: what it was trained with. spec: how it is fed, halo included.
+        generator: torch module on the CPU.
+        dataset: what it was trained on. results: rows of :func:`medgan.evaluate`.
+        details: title, version, licence (SPDX name), licence_text, intended_use, limits, authors.
+    """
+    generator = generator.half().float().eval()  # the self-test must see the weights that are stored
+    sources = [dataset.volumes(case)[0] for case in dataset.split("train")]
+    patients = len({case.patient for case in dataset.split("train")})
+    manifest = Manifest(
+        name=name,
+        title=details.get("title", name),
+        task=recipe.TASK,
+        preset=recipe.preset,
+        recipe=recipe.to_dict(),
+        network=spec,
+        modality=dataset.modality,
+        units=dataset.units,
+        channels=spec.in_channels,
+        intensity=recipe.intensity_scale().to_dict(),
+        fingerprint=fingerprint(sources, patients),
+        training={"data": dataset.description, "licence": dataset.licence, "patients": patients, "cases": len(sources)},
+        results=results,
+        intended_use=details.get("intended_use", "Research on images like those it was trained on; not for diagnosis."),
+        limits=details.get("limits", [f"Trained on {patients} patient(s) only."]),
+    )
+
+    def fill(folder: Path) -> Manifest:
+        return _write_weights(folder, generator, manifest)
+
+    return _write(path, manifest, fill, _metadata(manifest, details), details.get("licence_text", UNSTATED_LICENCE))
+
+
+def write_identity(path: Path, task: str, **fields: Any) -> Bundle:
+    """See :meth:`medgan.bundle.Bundle.create_identity`."""
+    manifest = Manifest(
+        name=fields.pop("name", path.name),
+        title=fields.pop("title", "Identity (returns its input)"),
+        task=task,
+        generator="identity",
+        intended_use="Testing that a pipeline changes nothing.",
+        **fields,
+    )
+    return _write(path, manifest, lambda folder: manifest, _metadata(manifest, {"licence": "CC0-1.0"}), "CC0-1.0\n")
+
+
+def _write(path: Path, manifest: Manifest, fill: Any, metadata: dict[str, Any], licence_text: str) -> Bundle:
+    """Fill a folder beside ``path``, then swap it in."""
+    beside = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        (beside / "models").mkdir(parents=True)
+        (beside / "configs").mkdir()
+        (beside / "docs").mkdir()
+        manifest = fill(beside)
+        write_json(beside / "configs" / "metadata.json", {**metadata, "medgan": manifest.to_dict()})
+        write_json(beside / "configs" / "inference.json", _inference())
+        (beside / "docs" / "README.md").write_text(model_card(manifest, metadata), encoding="utf-8")
+        (beside / "LICENSE").write_text(licence_text, encoding="utf-8")
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(beside, path)
+    except OSError as error:
+        raise InputError(f"The bundle could not be written to {path} ({error.strerror}); free disk space or choose another folder.") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return Bundle.load(path)
+
+
+def _write_weights(folder: Path, generator: Any, manifest: Manifest) -> Manifest:
+    """Weights and self-test pair; returns the manifest with their hash."""
+    import torch
+    from safetensors.torch import save_file
+
+    from .synthesizer import generate
+
+    state = {
+        key: (value.half() if value.is_floating_point() else value).contiguous()
+        for key, value in generator.state_dict().items()
+    }
+    save_file(state, folder / WEIGHTS)
+    source = selftest_source(manifest)
+    output = generate(generator, manifest.network, manifest.intensity_scale(), source, "cpu")
+    pair = {"source": torch.from_numpy(source.array.copy()), "output": torch.from_numpy(output.array)}
+    save_file(pair, folder / SELFTEST)
+    return dataclasses.replace(manifest, sha256=file_sha256(folder / WEIGHTS))
+
+
+def selftest_source(manifest: Manifest) -> Volume:
+    """A noisy disc within the training intensities, 1 x 64 x 64: made up, so that no patient's pixels are in a bundle."""
+    generator = np.random.default_rng(0)
+    percentiles = manifest.fingerprint["percentiles"]
+    low, middle, high = percentiles["5"], percentiles["95"], percentiles["99"]
+    radius = np.hypot(*np.meshgrid(np.arange(64) - 31.5, np.arange(64) - 31.5))
+    disc = np.where(radius < 26, middle, low) + np.where(radius < 8, high - middle, 0.0)
+    noisy = disc + generator.normal(0.0, 0.02 * (high - low), disc.shape)
+    return Volume(noisy[np.newaxis].astype(np.float32), units=manifest.units, modality=manifest.modality)
+
+
+def _metadata(manifest: Manifest, details: dict[str, Any]) -> dict[str, Any]:
+    """The part of ``metadata.json`` that the MONAI bundle specification asks for."""
+    channels = manifest.network.in_channels
+    image = {
+        "type": "image",
+        "format": "hounsfield" if manifest.units == "HU" else "magnitude",
+        "modality": manifest.modality or "n/a",
+        "num_channels": channels,
+        "spatial_shape": [f"{size}*n" for size in manifest.network.multiple[-manifest.network.dimensions :]],
+        "dtype": "float32",
+        "value_range": [],
+        "is_patch_data": False,
+        "channel_def": {str(channel): "image" for channel in range(channels)},
+    }
+    version = details.get("version", "1.0.0")
+    return {
+        "schema": "monai bundle metadata (meta_schema_20240725)",
+        "version": version,
+        "changelog": {version: details.get("change", "first version")},
+        "monai_version": "1.4.0",
+        "pytorch_version": "2.4.0",
+        "numpy_version": "1.26.0",
+        "required_packages_version": {"medgan": __version__, "safetensors": "0.4.0"},
+        "name": manifest.title,
+        "task": manifest.task,
+        "description": f"{manifest.title}: image-to-image generator of the task {manifest.task}.",
+        "authors": details.get("authors", "unknown"),
+        "copyright": details.get("copyright", ""),
+        "license": details.get("licence", ""),
+        "intended_use": manifest.intended_use,
+        "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": image}},
+    }
+
+
+def _inference() -> dict[str, Any]:
+    """A MONAI configuration that applies the bundle: ``synthesizer(volume)``."""
+    return {
+        "imports": ["$import medgan"],
+        "bundle_root": ".",
+        "device": "auto",
+        "bundle": "$medgan.Bundle.load(@bundle_root)",
+        "network_def": "$@bundle.build_generator()",
+        "synthesizer": "$medgan.Synthesizer(@bundle, @device)",
+    }

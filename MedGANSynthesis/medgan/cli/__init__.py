@@ -1,0 +1,74 @@
+"""The ``medgan`` command: one file per sub-command; what all of them share (exit codes, error sentences) is here."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NoReturn
+
+from ..errors import BundleError, Cancelled, InputError, MedGANError
+from . import apply, bundle, models, train, worker
+
+EXIT_OK, EXIT_INPUT, EXIT_BUNDLE, EXIT_FAILED, EXIT_CANCELLED = 0, 2, 3, 4, 130
+
+_CODES = {InputError: EXIT_INPUT, BundleError: EXIT_BUNDLE, Cancelled: EXIT_CANCELLED}
+
+_EXAMPLES = """\
+examples:
+  medgan models                                    what is installed
+  medgan apply denoise-ct scan.nrrd clean.nrrd     run a model on one image
+  medgan apply denoise-ct dicom_folder clean.nrrd --series 4
+  medgan bundle verify my_model                    is this model intact?
+  medgan apply --help                              all options of one command
+
+exit codes:
+  0 done   2 wrong usage, input or output   3 model missing or damaged   4 the computation failed   130 cancelled
+
+Images made by MedGAN are SYNTHETIC: computed by a neural network, not acquired. Not for diagnosis.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_INPUT, f"medgan: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command."""
+    parser = _Parser(
+        prog="medgan",
+        description="Turn one medical image into another with a trained generator: say, a noisy CT into a clean one.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--debug", action="store_true", help="show the Python traceback of an error")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (models, apply, train, bundle, worker):
+        module.add_parser(commands)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code, after one sentence on stderr if it is not 0."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        arguments = build_parser().parse_args(argv)
+        return arguments.run(arguments) or EXIT_OK
+    except (Exception, KeyboardInterrupt) as error:
+        if "--debug" in argv:
+            raise
+        return _report(error)
+
+
+def _report(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        error = Cancelled()
+    code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), EXIT_FAILED)
+    text = str(error) if isinstance(error, MedGANError) else _unexpected(error)
+    print(f"medgan: {text}", file=sys.stderr)
+    return code
+
+
+def _unexpected(error: BaseException) -> str:
+    first_line = (str(error).strip().splitlines() or ["no message"])[0]
+    return f"unexpected {type(error).__name__}: {first_line} (run medgan --debug ... for details)"

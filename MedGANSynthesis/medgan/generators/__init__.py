@@ -1,0 +1,1 @@
+"""Generators, one file per network family."""

@@ -1,0 +1,33 @@
+"""A two-dimensional network applied to a volume, slice by slice."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class SliceBySlice(nn.Module):
+    """Runs a 2-D network on every slice (i, j plane) of a volume.
+
+    network  takes (batch, C * (2 * context + 1), j, i), gives (batch, C', j', i').
+    context  neighbor slices on each side that the network sees as further channels ("2.5-D"); beyond the first and
+             the last slice these are repeated. Channels are ordered by slice first: all C of slice k - context, ...
+
+    Input (1, C, k, j, i), output (1, C', k, j', i'). Each output slice depends on ``context`` slices on each side.
+    """
+
+    def __init__(self, network: nn.Module, context: int = 0):
+        super().__init__()
+        self.network = network
+        self.context = context
+
+    def forward(self, volume: Tensor) -> Tensor:
+        slices = volume[0].movedim(1, 0)  # (k, C, j, i)
+        if self.context:
+            count = slices.shape[0]
+            neighbors = [
+                slices[torch.arange(offset, offset + count, device=volume.device).clamp_(0, count - 1)]
+                for offset in range(-self.context, self.context + 1)
+            ]
+            slices = torch.cat(neighbors, dim=1)
+        return self.network(slices).movedim(0, 1).unsqueeze(0)

@@ -1,0 +1,88 @@
+"""Manifest: MedGAN's own section of a bundle's metadata, read without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import intensity
+from .errors import BundleError
+from .network import NetworkSpec
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything MedGAN knows about a trained generator.
+
+    Args:
+        name: folder-safe name. title: name for people.
+        task: one of :func:`medgan.recipes.names`. preset: preset it was trained with.
+        generator: "recipe" (built by the recipe) or "identity" (returns its input; for tests).
+        recipe: every parameter of the recipe.
+        network: how the generator is fed, with its halo.
+        modality: DICOM code of source and result, "" for any. units: unit of both, "" for any.
+        channels: components of source and result.
+        intensity: scaling between units and network numbers, see :mod:`medgan.intensity`.
+        fingerprint: of the training data: ``spacing_mm`` (lowest and highest per i, j, k), ``field_of_view_mm`` (likewise),
+            ``percentiles`` of the source intensities (name to value), ``patients``, ``cases``.
+        training: what data, its licence, how long.
+        results: measured on what, with the baseline beside: rows of a table.
+        intended_use: one sentence. limits: one sentence each.
+        sha256: of the weights file, "" without weights.
+        schema: version of this section.
+    """
+
+    name: str
+    title: str
+    task: str
+    preset: str = "recommended"
+    generator: str = "recipe"
+    recipe: dict[str, Any] = field(default_factory=dict)
+    network: NetworkSpec = field(default_factory=NetworkSpec)
+    modality: str = ""
+    units: str = ""
+    channels: int = 1
+    intensity: dict[str, Any] = field(default_factory=lambda: {"kind": "fixed", "offset": 0.0, "divisor": 1.0})
+    fingerprint: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    results: list[dict[str, Any]] = field(default_factory=list)
+    intended_use: str = ""
+    limits: list[str] = field(default_factory=list)
+    sha256: str = ""
+    schema: int = SCHEMA
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the generator returns its input (and needs no torch)."""
+        return self.generator == "identity"
+
+    def intensity_scale(self) -> intensity.FixedScale | intensity.SliceStatistics:
+        """Scaling between physical units and network numbers."""
+        return intensity.from_dict(self.intensity)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str) -> Manifest:
+        """Read the section of a metadata file.
+
+        Raises:
+            BundleError: it is of a newer schema, or lacks or mistypes a field.
+        """
+        try:
+            if int(values["schema"]) > SCHEMA:
+                raise BundleError(
+                    f"The bundle {where} was made by a newer MedGAN (schema {values['schema']}, this version reads "
+                    f"{SCHEMA}); update MedGAN to use it."
+                )
+            known = {item.name for item in dataclasses.fields(cls)}
+            manifest = cls(**{key: value for key, value in values.items() if key in known})
+            network = NetworkSpec(**values.get("network", {}))
+            return dataclasses.replace(manifest, network=network)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"The metadata of the bundle {where} is damaged ({error}); install the bundle again.") from error

@@ -1,0 +1,39 @@
+"""The model card of a bundle (``docs/README.md``), made from its manifest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .manifest import Manifest
+
+
+def model_card(manifest: Manifest, metadata: dict[str, Any]) -> str:
+    """Markdown: what it is, what it was trained and measured on, what it is not for."""
+    parts = [f"# {manifest.title}", "", metadata["description"], "", "## Use", "", manifest.intended_use, ""]
+    parts += [f"* {limit}" for limit in manifest.limits]
+    parts += ["", "The images it makes are synthetic: computed by a neural network, not acquired.", ""]
+    if manifest.training:
+        parts += ["## Trained on", "", *_facts(manifest.training), ""]
+    if manifest.results:
+        parts += ["## Measured", "", *_table(manifest.results), ""]
+    if manifest.recipe:
+        parts += ["## Parameters", "", f"Task `{manifest.task}`, preset `{manifest.preset}`.", ""]
+        parts += [*_facts(manifest.recipe), ""]
+    parts += ["## Licence", "", metadata.get("license") or "Not stated.", ""]
+    return "\n".join(parts)
+
+
+def _facts(values: dict[str, Any]) -> list[str]:
+    return [f"* {key.replace('_', ' ')}: {value}" for key, value in values.items()]
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    lines = ["| " + " | ".join(column.replace("_", " ") for column in columns) + " |", "|" + " --- |" * len(columns)]
+    for row in rows:
+        lines.append("| " + " | ".join(_cell(row.get(column, "")) for column in columns) + " |")
+    return lines
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

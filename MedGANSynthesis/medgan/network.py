@@ -1,0 +1,118 @@
+"""A generator ready to run: numpy block in, numpy block out, on a device, with its footprint known."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .tile_plan import Footprint, Triple
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """What has to be known of a generator to run it on a volume.
+
+    Args:
+        dimensions: 2 for a network that takes slices, 3 for one that takes blocks.
+        in_channels: components of the source.
+        out_channels: components of the result; further network outputs are ignored.
+        context: neighbouring slices on each side that a 2-D network sees.
+        multiple: sizes along (k, j, i) have to be multiples of this.
+        scale: output voxels per input voxel along (k, j, i).
+        halo: input voxels along (k, j, i) on each side that an output voxel depends on, None where unbounded.
+    """
+
+    dimensions: int = 2
+    in_channels: int = 1
+    out_channels: int = 1
+    context: int = 0
+    multiple: Triple = (1, 1, 1)
+    scale: Triple = (1, 1, 1)
+    halo: tuple | None = (0, 0, 0)
+
+    @property
+    def footprint(self) -> Footprint:
+        """The same as the tiling needs it."""
+        return Footprint(None if self.halo is None else tuple(self.halo), tuple(self.multiple), tuple(self.scale))
+
+
+class IdentityNetwork:
+    """Gives back what it gets; needs no torch. The first test of every path through MedGAN."""
+
+    spec = NetworkSpec()
+    device_name = "cpu"
+    seconds = 0.0
+
+    def tile_voxels(self) -> int | None:
+        """No limit."""
+        return None
+
+    def predict(self, block: np.ndarray) -> np.ndarray:
+        """The block itself."""
+        return block
+
+
+class TorchNetwork:
+    """A torch generator on a device.
+
+    Args:
+        generator: torch module in evaluation mode; takes ``(batch, channels, [k,] j, i)`` in network units.
+        spec: how to feed it.
+        device: torch device; see :func:`medgan.device.choose_device`.
+    """
+
+    def __init__(self, generator: Any, spec: NetworkSpec, device: Any):
+        import torch
+
+        self.spec = spec
+        self.device = device
+        self.seconds = 0.0
+        self.module = as_volume_network(generator.eval().requires_grad_(False), spec).to(device)
+        if spec.dimensions == 2:
+            self.module = self.module.to(memory_format=torch.channels_last)
+
+    @property
+    def device_name(self) -> str:
+        """Name for provenance, such as "cpu" or "cuda:0 (NVIDIA H200)"."""
+        import torch
+
+        return (
+            f"{self.device} ({torch.cuda.get_device_name(self.device)})"
+            if self.device.type == "cuda"
+            else str(self.device)
+        )
+
+    def tile_voxels(self) -> int | None:
+        """Input voxels of the largest tile the free memory of the device allows."""
+        from .memory import plan_tile_voxels
+
+        return plan_tile_voxels(self.module, self.spec.in_channels, self.spec.multiple, self.device)
+
+    def predict(self, block: np.ndarray) -> np.ndarray:
+        """Result ``(channels, k, j, i)`` of a float32 block ``(channels, k, j, i)``; adds to ``seconds``."""
+        import torch
+
+        started = time.monotonic()
+        with torch.inference_mode():
+            tensor = torch.from_numpy(np.ascontiguousarray(block)).to(self.device)
+            result = self.module(tensor[None])[0, : self.spec.out_channels].float().cpu().numpy()
+        self.seconds += time.monotonic() - started
+        return result
+
+    def move_to_cpu(self) -> int | None:
+        """Give up the device after it ran out of memory; returns the new limit of a tile."""
+        import torch
+
+        self.device = torch.device("cpu")
+        self.module.to(self.device)
+        return self.tile_voxels()
+
+
+def as_volume_network(generator: Any, spec: NetworkSpec) -> Any:
+    """The generator as a module on ``(1, channels, k, j, i)``, whatever its dimension."""
+    from .generators.slicewise import SliceBySlice
+
+    return SliceBySlice(generator, spec.context) if spec.dimensions == 2 else generator

@@ -1,0 +1,60 @@
+"""How a client reaches its worker: the interface both transports share, and the command that starts a worker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+
+class Transport(Protocol):
+    """A worker process and its two pipes.
+
+    All callbacks run in the thread that uses the client: in ``pump`` (subprocess) or from Qt's event loop (QProcess).
+    Nothing of a process that was killed is ever delivered, so a callback always speaks of the current one.
+    """
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives at this moment (its end may not have been delivered yet)."""
+
+    def start(self, on_output: Callable[[bytes], None], on_exit: Callable[[str], None]) -> None:
+        """Start a worker.
+
+        Args:
+            on_output: gets the bytes of its standard output as they come, cut anywhere.
+            on_exit: called once, after the last output, with the reason in a few words: "killed by signal 9".
+
+        Raises:
+            WorkerError: the program cannot be started (a transport may also tell so by ``on_exit``).
+        """
+
+    def write(self, data: bytes) -> None:
+        """Send to its standard input. Writing to a process that has just died is no error; ``on_exit`` tells."""
+
+    def pump(self, timeout_s: float | None) -> None:
+        """Deliver what has come; if nothing has, wait for it, at most ``timeout_s`` (None: as long as it likes).
+
+        May return early with nothing delivered.
+        """
+
+    def set_alarm(self, delay_s: float, callback: Callable[[], None] | None) -> None:
+        """Call back once after ``delay_s``; replaces an earlier alarm, None only clears it."""
+
+    def kill(self) -> None:
+        """End the process now and wait for its end; ``on_exit`` is not called. No error if none runs."""
+
+    def error_output(self) -> str:
+        """The last lines the process wrote to standard error (also after its end)."""
+
+
+def worker_command(python: str) -> list[str]:
+    """Program and arguments that start a worker with the interpreter ``python``."""
+    return [python, "-m", "medgan.worker"]
+
+
+def worker_environment() -> dict[str, str]:
+    """What to change in the environment of a worker: the ``medgan`` package beside this file comes first."""
+    path = [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(path), "PYTHONIOENCODING": "utf-8"}

@@ -1,0 +1,57 @@
+"""Puts the pieces together: scene, application, windows, modules."""
+
+import sys
+
+from .native_qt import QtCore, QtWidgets  # first: it names a missing system library
+
+import slicer  # isort: skip
+
+from . import ctk_widgets, mrml_widgets, parameters, scripted_module, small_modules, ui_loader  # noqa: F401
+from .application import qSlicerApplication, qSlicerMainWindow
+from .io_manager import CoreIOManager
+from .layout import LayoutManager
+from .modules import BuiltInModule, ModuleManager, ModulesNamespace
+from .qt_modules import CtkModule, QtModule
+from .qt_wrapper import hostClasses, wrap, wrapperClass
+from .scene import SceneHost
+
+
+class Host:
+    """The one stand-in application of this process."""
+
+    def __init__(self):
+        if QtCore.QCoreApplication.instance() is not None:
+            raise RuntimeError("Install the MedGAN test host before anything else makes a Qt application.")
+        sys.modules["qt"], sys.modules["ctk"] = QtModule("qt"), CtkModule("ctk")
+        scene = SceneHost()
+        self.scene, self.applicationLogic = scene.scene, scene.applicationLogic
+        self.moduleLogics, self.sliceLogics = scene.moduleLogics, scene.sliceLogics
+        self.nativeApplication = qSlicerApplication()
+        self.nativeApplication._host = self
+        slicer.app = wrap(self.nativeApplication)
+        self._publishClasses()
+        self.ioManager = CoreIOManager(self)
+        self.nativeModuleManager = ModuleManager()
+        self.moduleManager = wrap(self.nativeModuleManager)
+        slicer.modules = sys.modules["slicer.modules"] = ModulesNamespace()
+        slicer.selfTests = {}
+        for name, logic in self.moduleLogics.items():
+            self.nativeModuleManager.register(name, BuiltInModule(name, logic))
+        scripted_module.makeModule()
+        small_modules.makeModules()
+        parameters.makeModule()
+        self.mainWindow = qSlicerMainWindow()
+        self.layoutManager = LayoutManager(self)
+        self.nativeApplication.aboutToQuit.connect(self.close)
+
+    def _publishClasses(self):
+        for name, cls in hostClasses.items():
+            if not name.startswith("ctk"):
+                setattr(slicer, name, wrapperClass(cls))
+
+    def close(self):
+        """What Slicer does at exit: leave the module shown, clean up every module widget."""
+        self.mainWindow.moduleSelector().leave()
+        for name in self.nativeModuleManager.modulesNames:
+            self.nativeModuleManager.moduleAboutToBeUnloaded.emit(name)
+        QtWidgets.QApplication.processEvents()

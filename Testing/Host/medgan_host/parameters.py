@@ -1,0 +1,2 @@
+def makeModule():
+    pass

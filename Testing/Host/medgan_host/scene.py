@@ -1,0 +1,88 @@
+"""The MRML scene and the logics of the modules that Slicer loads at start, all from slicer-core."""
+
+import slicer
+import vtk
+
+# Slicer module name -> logic class of slicer-core; each registers its node classes with the scene.
+_LOGICS = {
+    "Colors": "vtkSlicerColorLogic",
+    "Volumes": "vtkSlicerVolumesLogic",
+    "Segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "Transforms": "vtkSlicerTransformLogic",
+    "Markups": "vtkSlicerMarkupsLogic",
+    "Models": "vtkSlicerModelsLogic",
+    "Tables": "vtkSlicerTablesLogic",
+    "Plots": "vtkSlicerPlotsLogic",
+    "Texts": "vtkSlicerTextsLogic",
+    "Units": "vtkSlicerUnitsLogic",
+    "VolumeRendering": "vtkSlicerVolumeRenderingLogic",
+    "Sequences": "vtkSlicerSequencesLogic",
+}
+# Nodes that appear in the subject hierarchy.
+_HIERARCHY_CLASSES = (
+    "vtkMRMLVolumeNode",
+    "vtkMRMLSegmentationNode",
+    "vtkMRMLModelNode",
+    "vtkMRMLMarkupsNode",
+    "vtkMRMLTransformNode",
+    "vtkMRMLTableNode",
+    "vtkMRMLTextNode",
+    "vtkMRMLPlotChartNode",
+    "vtkMRMLPlotSeriesNode",
+)
+_SLICES = {"Red": ("Axial", "R"), "Green": ("Coronal", "G"), "Yellow": ("Sagittal", "Y")}
+
+
+class SceneHost:
+    """Owns ``scene``, ``applicationLogic``, ``moduleLogics`` (by module name) and ``sliceLogics`` (by view name)."""
+
+    def __init__(self):
+        self.scene = slicer.vtkMRMLScene()
+        slicer.mrmlScene = self.scene
+        self.applicationLogic = slicer.vtkSlicerApplicationLogic()
+        self.applicationLogic.SetMRMLScene(self.scene)
+        self.moduleLogics = {}
+        for moduleName, className in _LOGICS.items():
+            logic = getattr(slicer, className)()
+            logic.SetMRMLApplicationLogic(self.applicationLogic)
+            self.applicationLogic.SetModuleLogic(moduleName, logic)
+            logic.SetMRMLScene(self.scene)
+            self.moduleLogics[moduleName] = logic
+        self._addGenericColors()
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(self.scene)
+        self.scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._onNodeAdded)
+        self.sliceLogics = {name: self._addSliceView(name, *view) for name, view in _SLICES.items()}
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeAdded(self, scene, event, node):
+        """Give a data node its item in the subject hierarchy, as the plugins of the application do."""
+        hierarchy = scene.GetSubjectHierarchyNode()
+        if hierarchy is None or node.GetHideFromEditors() or not any(node.IsA(name) for name in _HIERARCHY_CLASSES):
+            return
+        if not hierarchy.GetItemByDataNode(node):
+            hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+
+    def _addGenericColors(self):
+        """The default colors of labelmaps, which Slicer reads from a file of its install."""
+        node = slicer.vtkMRMLColorTableNode()
+        node.SetTypeToRandom()
+        node.SetName("GenericColors")
+        node.SetSingletonTag("FileGenericColors.txt")
+        node.SetHideFromEditors(0)
+        self.scene.AddNode(node)
+
+    def _addSliceView(self, name, orientation, label):
+        node = self.scene.CreateNodeByClass("vtkMRMLSliceNode")
+        node.UnRegister(None)
+        node.SetName(name)
+        node.SetSingletonTag(name)
+        node.SetLayoutName(name)
+        node.SetLayoutLabel(label)
+        node.SetOrientation(orientation)
+        node = self.scene.AddNode(node)
+        logic = slicer.vtkMRMLSliceLogic()
+        logic.SetMRMLApplicationLogic(self.applicationLogic)
+        logic.SetMRMLScene(self.scene)
+        logic.SetSliceNode(node)
+        return logic
