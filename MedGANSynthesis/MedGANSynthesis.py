@@ -66,8 +66,8 @@ class MedGANSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.ui.applyButton.connect("clicked()", self.onApplyOrCancel)
-        self.ui.undoButton.connect("clicked()", self.onUndo)
-        self.ui.redoButton.connect("clicked()", self.onRedo)
+        self.ui.undoButton.connect("clicked()", lambda: self.onUndoOrRedo(self.logic.undo))
+        self.ui.redoButton.connect("clicked()", lambda: self.onUndoOrRedo(self.logic.redo))
         self.ui.modelComboBox.connect("activated(int)", self.onModelChosen)
         self.ui.segmentComboBox.connect("activated(int)", self.onSegmentChosen)
         self.initializeParameterNode()
@@ -135,11 +135,8 @@ class MedGANSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ready = parameters.sourceVolume is not None and bool(names)
         self.ui.applyButton.text = _("Cancel") if running else _("Apply")
         self.ui.applyButton.enabled = running or ready
-        if running:
-            self.ui.applyButton.toolTip = _("Stop the computation. Nothing is changed.")
-        else:
-            tips = (_("Choose a source volume and a model first."), _("Compute the result."))
-            self.ui.applyButton.toolTip = tips[ready]
+        tip = _("Compute the result.") if ready else _("Choose a source volume and a model first.")
+        self.ui.applyButton.toolTip = _("Stop the computation. Nothing is changed.") if running else tip
         self.ui.progressBar.visible = running
         history = self.logic.gate.history
         self.ui.undoButton.enabled = not running and history.canUndo()
@@ -200,14 +197,6 @@ class MedGANSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._showError(error)
         self.updatePanel()
 
-    def onUndo(self) -> None:
-        """Take back what was written over last."""
-        self._travel(self.logic.undo)
-
-    def onRedo(self) -> None:
-        """Write again what was undone last."""
-        self._travel(self.logic.redo)
-
     def onModelChosen(self, index: int) -> None:
         """The user chose a model."""
         self._parameterNode.model = self._models[index].name
@@ -216,7 +205,8 @@ class MedGANSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The user chose a segment."""
         self._parameterNode.segmentID = self.ui.segmentComboBox.itemData(index)
 
-    def _travel(self, step) -> None:
+    def onUndoOrRedo(self, step) -> None:
+        """Take back what was written over last, or write it again."""
         self._outcome = ""
         try:
             step()
@@ -232,15 +222,16 @@ class MedGANSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _updateStatus(self) -> None:
         job = self._job
         if job is None and not self._models:
-            self.ui.statusLabel.text = _("No model is installed; put a bundle into the MedGAN models folder.")
+            self.ui.statusLabel.text = _(
+                "No model is installed; put one into the folder .medgan/models of your home folder."
+            )
         elif job is None:
             node = self._parameterNode.sourceVolume if self._parameterNode is not None else None
             self.ui.statusLabel.text = "\n".join(filter(None, [self._outcome, self._remark.text(self._model(), node)]))
-        elif job.remainingSeconds is None:
-            self.ui.statusLabel.text = job.message
         else:
-            text = _("{message} About {seconds} s left.")
-            self.ui.statusLabel.text = text.format(message=job.message, seconds=max(1, round(job.remainingSeconds)))
+            left = job.remainingSeconds
+            time = _("About {seconds} s left.").format(seconds=max(1, round(left))) if left is not None else ""
+            self.ui.statusLabel.text = f"{job.message} {time}".strip()
 
     def _model(self):
         return self._models[max(self.ui.modelComboBox.currentIndex, 0)] if self._models else None

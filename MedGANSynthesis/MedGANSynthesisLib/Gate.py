@@ -166,16 +166,19 @@ def _describe(node, prepared: Prepared) -> None:
 
 def _copyDisplay(node, prepared: Prepared) -> None:
     """The look of the source, held still: with automatic window and level before and after could not be compared."""
-    node.CreateDefaultDisplayNodes()
-    display, model = node.GetDisplayNode(), prepared.sourceNode.GetDisplayNode()
-    if "Content" in prepared.facts or not prepared.sameUnits or model is None or not display.IsA(model.GetClassName()):
+    model = prepared.sourceNode.GetDisplayNode()
+    if model is None or prepared.isDifference or not prepared.sameUnits:
+        node.CreateDefaultDisplayNodes()
         return
+    # Set up before it sees the image: a default display node would first look for a window of its own, which is slow.
+    display = node.GetScene().AddNewNodeByClass(model.GetClassName())
     display.CopyContent(model)
     if model.GetColorNodeID():
         display.SetAndObserveColorNodeID(model.GetColorNodeID())
     if display.IsA("vtkMRMLScalarVolumeDisplayNode"):
         display.SetAutoWindowLevel(False)
         display.SetWindowLevel(model.GetWindow(), model.GetLevel())
+    node.SetAndObserveDisplayNodeID(display.GetID())
 
 
 def _placeBeside(node, sourceNode) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,6 +33,8 @@ class Packed:
 
     @classmethod
     def of(cls, array: np.ndarray) -> Packed:
+        from concurrent.futures import ThreadPoolExecutor
+
         data = _bytesOf(array)
         pieces = [data[start : start + _CHUNK_BYTES] for start in range(0, len(data), _CHUNK_BYTES)]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # zlib works without the interpreter lock

@@ -32,12 +32,14 @@ class Prepared:
         source: its image.
         image: the voxels as they will be stored, on their grid.
         facts: stored on the output as attributes ``MedGAN.<key>``.
+        isDifference: the image is what was removed, and wants a look of its own.
     """
 
     sourceNode: object
     source: Volume
     image: Volume
     facts: dict[str, str]
+    isDifference: bool = False
 
     @classmethod
     def of(cls, sourceNode, result: Volume, provenance: dict[str, str], mask: Mask | None = None) -> Prepared:
@@ -78,7 +80,7 @@ class Prepared:
         except MemoryError as error:
             raise notEnoughMemory() from error
         facts = {**self.facts, "Content": "what was removed: source minus result"}
-        return replace(self, image=self.image.with_array(difference), facts=facts)
+        return replace(self, image=self.image.with_array(difference), facts=facts, isDifference=True)
 
 
 def castLike(array: np.ndarray, dtype: np.dtype) -> np.ndarray:

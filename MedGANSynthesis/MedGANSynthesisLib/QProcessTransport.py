@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import collections
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 
 import qt
 from medgan.errors import WorkerError
-from medgan.transport import worker_command, worker_environment
+from medgan.transport import ErrorOutput, worker_command, worker_environment
 
-_ERROR_LINES = 100
 _KILL_TIMEOUT_MS = 5000
 _WRITE_TIMEOUT_MS = 1000
 _SLICE_S = 1.0
@@ -36,7 +34,7 @@ class QProcessTransport:
     def __init__(self, python: str | None = None, command: Sequence[str] | None = None):
         self._command = list(command) if command else worker_command(python or interpreterPath())
         self._process: _Process | None = None
-        self._errorLines: collections.deque[str] = collections.deque()
+        self._errors = ErrorOutput()
         self._alarmCallback: Callable[[], None] | None = None
         self._alarm = _singleShotTimer(self._ring)
         self._waker = _singleShotTimer(lambda: None)
@@ -49,7 +47,7 @@ class QProcessTransport:
         self.kill()
         self._onOutput, self._onExit = on_output, on_exit
         self._process = _Process(self._deliver)
-        self._errorLines = self._process.errorLines
+        self._errors = self._process.errors
         self._process.start(self._command)
 
     def write(self, data: bytes) -> None:
@@ -79,7 +77,7 @@ class QProcessTransport:
             process.end()
 
     def error_output(self) -> str:
-        return "".join(self._errorLines)
+        return self._errors.text()
 
     def _ring(self) -> None:
         callback, self._alarmCallback = self._alarmCallback, None
@@ -101,11 +99,10 @@ class _Process:
     """One worker process. Collects what comes from it, and has ``deliver`` called with itself soon afterwards."""
 
     def __init__(self, deliver: Callable[[_Process], None]):
-        self.errorLines: collections.deque[str] = collections.deque(maxlen=_ERROR_LINES)
+        self.errors = ErrorOutput()
         self.endReason = ""
         self._deliver = deliver
         self._output = bytearray()
-        self._errorRest = b""
         self._deliveryPending = False
         self._process = qt.QProcess()
         self._slots = {
@@ -165,9 +162,7 @@ class _Process:
         self._deliverSoon()
 
     def _readErrors(self) -> None:
-        text = self._errorRest + self._process.readAllStandardError().data()
-        *lines, self._errorRest = text.split(b"\n")
-        self.errorLines.extend(line.decode("utf-8", "replace") + "\n" for line in lines)
+        self.errors.add(self._process.readAllStandardError().data())
 
     def _onError(self, error: int) -> None:
         if error == qt.QProcess.FailedToStart:
@@ -176,7 +171,6 @@ class _Process:
 
     def _onFinished(self, code: int, status: int) -> None:
         self._readErrors()
-        self.errorLines.extend(filter(None, [self._errorRest.decode("utf-8", "replace")]))
         crashed = status == qt.QProcess.CrashExit
         self.endReason = f"killed by signal {code}" if crashed and sys.platform != "win32" else f"exit code {code}"
         self._readOutput()

@@ -42,10 +42,12 @@ class SynthesisJob:
     result is dropped and the job fails with one sentence.
 
     Attributes:
-        notes: remarks of the engine for the user, one sentence each, once the job is done.
+        applicability: ways in which the source is unlike the training data, one sentence each, once the job is done.
+        notes: what went other than planned, one sentence each, once the job is done.
     """
 
     def __init__(self, gate: Gate, sourceNode, target: Target, mask: Mask | None = None):
+        self.applicability: list[str] = []
         self.notes: list[str] = []
         self._gate, self._mask = gate, mask
         self._sourceName = nodeName(sourceNode)
@@ -157,7 +159,7 @@ class SynthesisJob:
             outputNode.SetNodeReferenceID(REMOVED_ROLE, removedNode.GetID())
             self._removed = _weak(removedNode)
         self._output = _weak(outputNode)
-        self.notes = [*result.applicability, *result.notes]
+        self.applicability, self.notes = list(result.applicability), list(result.notes)
 
     def _sourceNode(self):
         node = _alive(self._source)

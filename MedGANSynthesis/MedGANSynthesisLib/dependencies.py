@@ -50,7 +50,7 @@ def _installTorch() -> None:
         raise MedGANError(message) from error
     reason = _("it was declined")
     try:
-        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=">=2.0")
+        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=">=2.4")
     except Exception as error:
         reason = str(error)
     importlib.invalidate_caches()

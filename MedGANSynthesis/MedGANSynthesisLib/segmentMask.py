@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import slicer
 from medgan.errors import InputError
 from slicer.i18n import tr as _
@@ -27,7 +29,8 @@ def maskFromSegment(segmentationNode, segmentID: str | None, volumeNode, mode: s
         message = _("'{name}' has no such segment; choose the segment to mask with.")
         raise InputError(message.format(name=nodeName(segmentationNode)))
     try:
-        array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentID, volumeNode) != 0
+        with _leavingNoDisplayNode():
+            array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentationNode, segmentID, volumeNode) != 0
     except (RuntimeError, AttributeError) as error:
         message = _("Segment '{segment}' could not be sampled on '{volume}'; check that it is not empty.")
         raise InputError(message.format(segment=segment.GetName(), volume=nodeName(volumeNode))) from error
@@ -36,3 +39,16 @@ def maskFromSegment(segmentationNode, segmentID: str | None, volumeNode, mode: s
         raise InputError(message.format(segment=segment.GetName(), volume=nodeName(volumeNode)))
     description = f"{mode} segment '{segment.GetName()}' of '{nodeName(segmentationNode)}', soft edge {softEdgeMm:g} mm"
     return Mask(array, mode == "inside", float(softEdgeMm), description)
+
+
+@contextlib.contextmanager
+def _leavingNoDisplayNode():
+    """Slicer samples a segment through a temporary label map, whose display node stays in the scene."""
+    className = "vtkMRMLLabelMapVolumeDisplayNode"
+    before = {node.GetID() for node in slicer.util.getNodesByClass(className)}
+    try:
+        yield
+    finally:
+        for node in slicer.util.getNodesByClass(className):
+            if node.GetID() not in before:
+                slicer.mrmlScene.RemoveNode(node)

@@ -10,7 +10,7 @@ from . import metrics
 from .volume import Volume
 
 GAUSSIAN_WIDTHS = (0.4, 0.5, 0.6, 0.7, 0.9)
-NLM_STRENGTHS = (0.6, 0.8, 1.0, 1.2)
+NLM_NOISES_HU = (10.0, 15.0, 20.0, 30.0, 40.0)
 
 
 def gaussian(volume: Volume, width: float) -> Volume:
@@ -21,22 +21,20 @@ def gaussian(volume: Volume, width: float) -> Volume:
     return volume.with_array(smooth)
 
 
-def non_local_means(volume: Volume, strength: float = 0.8) -> Volume:
-    """Every slice by non-local means (Buades et al. 2005; scikit-image, 5x5 patches within 13x13 pixels).
+def non_local_means(volume: Volume, noise: float) -> Volume:
+    """Every slice by non-local means (Buades et al. 2005; scikit-image, 5x5 patches within 13x13 pixels, h = 0.8 noise).
 
     Args:
-        volume: CT in HU.
-        strength: filter parameter h in multiples of the noise of the slice (wavelet estimate).
+        volume: scalar image.
+        noise: standard deviation of the noise to remove, in the unit of the image.
     """
-    from skimage.restoration import denoise_nl_means, estimate_sigma
+    from skimage.restoration import denoise_nl_means
 
-    clean = np.empty(volume.array.shape, np.float32)
-    for k, image in enumerate(volume.array.astype(np.float32)):
-        noise = float(estimate_sigma(image))
-        clean[k] = denoise_nl_means(
-            image, patch_size=5, patch_distance=6, h=max(strength * noise, 1e-3), sigma=noise, fast_mode=True
-        )
-    return volume.with_array(clean)
+    clean = [
+        denoise_nl_means(image, patch_size=5, patch_distance=6, h=0.8 * noise, sigma=noise, fast_mode=True)
+        for image in volume.array.astype(np.float32)
+    ]
+    return volume.with_array(np.stack(clean))
 
 
 def best(

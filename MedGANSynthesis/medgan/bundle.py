@@ -198,8 +198,11 @@ class Bundle:
         try:
             from safetensors import SafetensorError
             from safetensors.torch import load_file
-        except ImportError:
-            raise BundleError("The Python package safetensors is missing; run: pip install safetensors") from None
+        except ImportError as error:
+            raise BundleError(
+                f"The Python package {error.name} is missing; in Slicer install the PyTorch extension, elsewhere run: "
+                f"pip install {error.name}"
+            ) from None
         try:
             return load_file(path)
         except (OSError, SafetensorError) as error:

@@ -57,6 +57,8 @@ class Client:
         self._pool = BlockPool()
         self._queue: deque[Job] = deque()
         self._job: Job | None = None
+        self._begun = False
+        self._may_restart = False
         self._numbers = itertools.count(1)
         self._ready: protocol.Ready | None = None
         self._pong: int | None = None
@@ -182,15 +184,20 @@ class Client:
             return
         job = self._job = self._queue.popleft()
         job.state = RUNNING
+        self._may_restart = True
+        if self._ready and self._transport.running:
+            self._send(job)
+        else:
+            self._start_for_job()
+
+    def _start_for_job(self) -> None:
         try:
-            if self._ready and self._transport.running:
-                self._send(job)
-            else:
-                self.start()
+            self.start()
         except WorkerError as error:
             self._fail(error)
 
     def _send(self, job: Job) -> None:
+        self._begun = False
         self._transport.set_alarm(0, None)
         self._transport.write(protocol.encode(job._request))
 
@@ -277,7 +284,7 @@ class Client:
             self._refuse(WorkerError(message))
 
     def _on_job_event(self, event: protocol.Message) -> None:
-        job = self._job
+        job, self._begun = self._job, True
         if isinstance(event, protocol.Progress):
             job.fraction = min(max(event.fraction, 0.0), 1.0)
             job.remaining_s, job.message = event.remaining_s, event.message
@@ -300,6 +307,11 @@ class Client:
         started = self._ready is not None
         self._reset()
         if self._job is None:
+            return
+        if started and not self._begun and self._may_restart:
+            # It had ended while idle, which nobody noticed until the job was sent: a fresh one gets the job.
+            self._may_restart = False
+            self._start_for_job()
             return
         if started:
             message = (

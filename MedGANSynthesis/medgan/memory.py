@@ -8,7 +8,8 @@ import gc
 import math
 import os
 import sys
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,19 @@ def release_cached() -> None:
         torch.cuda.empty_cache()
     if torch.backends.mps.is_available():
         torch.mps.empty_cache()
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Small passes on the CPU by one thread: faster than many where other programs keep the cores busy."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def free_bytes(device: Any = "cpu") -> int:
@@ -137,8 +151,9 @@ def measure(
     """
     import torch
 
-    sizes = _probe_sizes(multiple, 2**18 if str(device).startswith("cuda") else 2**13)
-    small, large = (_forward_peak(forward, in_channels, size, torch.device(device)) for size in sizes)
+    sizes = _probe_sizes(multiple, 2**18 if str(device).startswith("cuda") else 2**10)
+    with one_thread():
+        small, large = (_forward_peak(forward, in_channels, size, torch.device(device)) for size in sizes)
     voxels = [math.prod(size) for size in sizes]
     slope = (large.bytes_per_voxel - small.bytes_per_voxel) / (voxels[1] - voxels[0])
     # the difference of two sizes removes what does not grow with the tile; never trust it below the plain ratio / 2
@@ -155,11 +170,22 @@ def plan_tile_voxels(
     device: Any = "cpu",
     margin: float = MARGIN,
 ) -> int:
-    """Largest number of input voxels of one tile (halo included) that ``device`` has the memory for; at least 1."""
-    demand = measure(forward, in_channels, multiple, device)
-    release_cached()
+    """Largest number of input voxels of one tile (halo included) that ``device`` has the memory for; at least 1.
+
+    Arguments as in ``measure``. The network is measured once and remembered; the free memory is asked every time.
+    """
+    key = (in_channels, tuple(multiple), str(device))
+    known = _measured.setdefault(forward, {})
+    if key not in known:
+        known[key] = measure(forward, in_channels, multiple, device)
+        release_cached()
+    demand = known[key]
     voxels = free_bytes(device) * (1 - margin) / demand.bytes_per_voxel
     return max(1, int(min(voxels, MOST_ELEMENTS / demand.elements_per_voxel)))
+
+
+# by network, then by what else the measurement depends on; forgotten with the network
+_measured: weakref.WeakKeyDictionary[Any, dict[tuple, Demand]] = weakref.WeakKeyDictionary()
 
 
 def _probe_sizes(multiple: tuple[int, int, int], voxels: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -31,12 +31,17 @@ class NetworkSpec:
     context: int = 0
     multiple: Triple = (1, 1, 1)
     scale: Triple = (1, 1, 1)
-    halo: tuple | None = (0, 0, 0)
+    halo: tuple[int | None, int | None, int | None] | None = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        for name in ("multiple", "scale", "halo"):  # JSON gives lists
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def footprint(self) -> Footprint:
         """The same as the tiling needs it."""
-        return Footprint(None if self.halo is None else tuple(self.halo), tuple(self.multiple), tuple(self.scale))
+        return Footprint(self.halo, self.multiple, self.scale)
 
 
 class IdentityNetwork:

@@ -12,6 +12,7 @@ import copy
 import math
 from typing import Any
 
+from .memory import one_thread
 from .tile_plan import Footprint, Triple
 
 LARGEST_EXTENT = 1024  # voxels probed along an axis; a halo that does not fit in counts as unbounded
@@ -36,25 +37,25 @@ def probe(module: Any, in_channels: int, multiple: Triple, scale: Triple = (1, 1
     """
     import torch
 
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
+    with one_thread(), torch.no_grad():
         network = copy.deepcopy(module).to(device="cpu", dtype=torch.float64).eval()
+        # layers that start at zero (residual branches) would hide from the comparison what training brings out
+        for parameter in network.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
         prober = _Probe(network, in_channels, tuple(multiple), tuple(scale))
         halos = tuple(prober.halo(axis) for axis in range(3))
     return Footprint(None if halos == (None, None, None) else halos, tuple(multiple), tuple(scale))
-
-
-def _noise(channels: int, size: Triple) -> Any:
-    import torch
-
-    return torch.randn((1, channels, *size), dtype=torch.float64)
 
 
 class _Probe:
     """A network in double precision, tried on inputs that are long along one axis and as thin as possible otherwise."""
 
     def __init__(self, network: Any, in_channels: int, multiple: Triple, scale: Triple):
+        import torch
+
         self.network, self.in_channels, self.multiple, self.scale = network, in_channels, multiple, scale
+        self.generator = torch.Generator().manual_seed(0)
         self.extent = 0  # voxels that the axes before turned out to need: no use in trying less
 
     def halo(self, axis: int) -> int | None:
@@ -77,7 +78,7 @@ class _Probe:
         """How many times ``multiple`` the other axes must be for the network's border handling (reflection)."""
         for self.times in (1, 2, 4):
             try:
-                self.network(_noise(self.in_channels, self._size(axis, 8)))
+                self.network(self._noise(self._size(axis, 8)))
                 return self.times
             except (RuntimeError, ValueError):  # "Padding size should be less than the input dimension"
                 continue
@@ -89,7 +90,7 @@ class _Probe:
         None if the influence reaches an end, and so may be cut off there.
         """
         size, multiple = self._size(axis, units), self.multiple[axis]
-        block = _noise(self.in_channels, size)
+        block = self._noise(size)
         middle = units // 2
         block.narrow(2 + axis, middle * multiple, multiple).fill_(math.nan)
         output = self.network(block)
@@ -107,7 +108,7 @@ class _Probe:
     def _tiles_agree(self, axis: int, reach: int) -> bool:
         """Whether two halves, each grown by the halo, give the same as the whole: borders and offsets included."""
         units = 2 * reach + 4
-        whole_input = _noise(self.in_channels, self._size(axis, units))
+        whole_input = self._noise(self._size(axis, units))
         whole = self.network(whole_input)
         factor = self.multiple[axis] * self.scale[axis]
         tolerance = TOLERANCE * max(float(whole.max() - whole.min()), float(whole.abs().max()) * 1e-3)
@@ -121,6 +122,11 @@ class _Probe:
             if not float(error) <= tolerance:
                 return False
         return True
+
+    def _noise(self, size: Triple) -> Any:
+        import torch
+
+        return torch.randn((1, self.in_channels, *size), dtype=torch.float64, generator=self.generator)
 
     def _size(self, axis: int, units: int) -> Triple:
         size = [step * self.times for step in self.multiple]

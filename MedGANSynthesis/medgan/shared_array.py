@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import secrets
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 
@@ -123,7 +124,7 @@ class BlockPool:
         size = -(-size // _GRAIN) * _GRAIN
         block = None
         try:
-            block = SharedMemory(create=True, size=size)
+            block = SharedMemory(_unused_name(), create=True, size=size)
             _reserve(block, size)
         except OSError as error:
             if block is not None:
@@ -133,6 +134,11 @@ class BlockPool:
                 "free memory, crop the volume, or enlarge the shared memory (in Docker: --shm-size)."
             ) from error
         return block
+
+
+def _unused_name() -> str:
+    """A name that tells whose memory it is: ``medgan_<process>_<random>`` (31 characters are the limit on macOS)."""
+    return f"medgan_{os.getpid()}_{secrets.token_hex(4)}"
 
 
 def _reserve(block: SharedMemory, size: int) -> None:
@@ -153,23 +159,30 @@ def _close(block: SharedMemory) -> None:
     try:
         block.close()
     except BufferError:
-        # An array that still lives keeps the memory mapped. Without our hold on it, close() gets to the file descriptor.
+        # An array that still lives keeps the memory mapped; without our own hold on it, close() ends the rest.
         block._buf = block._mmap = None
         block.close()
 
 
-@contextlib.contextmanager
-def attached(names: Iterable[str]) -> Iterator[dict[str, SharedMemory]]:
-    """In the worker: the client's blocks by name, unmapped on leaving, never unlinked."""
-    blocks: dict[str, SharedMemory] = {}
-    try:
-        for name in names:
-            if name not in blocks:
-                blocks[name] = _attach(name)
-        yield blocks
-    finally:
-        for block in blocks.values():
-            _close(block)
+class AttachedBlocks:
+    """In the worker: the client's blocks, never unlinked here.
+
+    They stay mapped from job to job: mapping 32 MiB anew costs ten times the copy of a volume (15 ms against 1.5 ms).
+    """
+
+    def __init__(self) -> None:
+        self._blocks: dict[str, SharedMemory] = {}
+
+    def __getitem__(self, name: str) -> SharedMemory:
+        return self._blocks[name]
+
+    def attach(self, names: Iterable[str]) -> None:
+        """Have exactly these blocks. Raises FileNotFoundError if one does not exist."""
+        names = set(names)
+        for name in set(self._blocks) - names:
+            _close(self._blocks.pop(name))
+        for name in names - set(self._blocks):
+            self._blocks[name] = _attach(name)
 
 
 def _attach(name: str) -> SharedMemory:

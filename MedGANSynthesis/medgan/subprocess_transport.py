@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import os
 import queue
@@ -14,10 +13,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from .errors import WorkerError
-from .transport import worker_command, worker_environment
+from .transport import ErrorOutput, worker_command, worker_environment
 
-_ERROR_LINES = 100
 _KILL_TIMEOUT_S = 5.0
+_GRACE_S = 1.0
 # Waiting is cut into slices, because Ctrl+C does not interrupt a wait on Windows.
 _SLICE_S = 1.0
 
@@ -33,7 +32,7 @@ class SubprocessTransport:
     def __init__(self, python: str | None = None, command: Sequence[str] | None = None):
         self._command = list(command) if command else worker_command(python or sys.executable)
         self._process: _Process | None = None
-        self._error_lines: collections.deque[str] = collections.deque()
+        self._errors = ErrorOutput()
         self._alarm: tuple[float, Callable[[], None]] | None = None
 
     @property
@@ -44,7 +43,7 @@ class SubprocessTransport:
         self.kill()
         self._on_output, self._on_exit = on_output, on_exit
         self._process = _Process(self._command)
-        self._error_lines = self._process.error_lines
+        self._errors = self._process.errors
 
     def write(self, data: bytes) -> None:
         if self._process is not None:
@@ -58,7 +57,7 @@ class SubprocessTransport:
         process = self._process
         try:
             while process is not None and process is self._process:
-                self._deliver(process.events.get(timeout=max(wait_s, 0.0)))
+                self._deliver(process.output.get(timeout=max(wait_s, 0.0)))
                 wait_s = 0.0
         except queue.Empty:
             pass
@@ -75,18 +74,18 @@ class SubprocessTransport:
             process.end()
 
     def error_output(self) -> str:
-        return "".join(self._error_lines)
+        return self._errors.text()
 
-    def _deliver(self, event: bytes | str) -> None:
-        if isinstance(event, bytes):
-            self._on_output(event)
+    def _deliver(self, output: bytes) -> None:
+        if output:
+            self._on_output(output)
         else:
-            self.kill()
-            self._on_exit(event)
+            process, self._process = self._process, None
+            self._on_exit(process.end())
 
 
 class _Process:
-    """One worker process; ``events`` holds the bytes it wrote, then the reason of its end as a string."""
+    """One worker process; ``output`` holds the pieces it wrote, and an empty one after the last."""
 
     def __init__(self, command: list[str]):
         try:
@@ -104,37 +103,40 @@ class _Process:
                 f"The computing process could not start, because the program {command[0]!r} cannot be run ({error}): "
                 "check the path of the Python interpreter."
             ) from error
-        self.events: queue.SimpleQueue[bytes | str] = queue.SimpleQueue()
-        self.error_lines: collections.deque[str] = collections.deque(maxlen=_ERROR_LINES)
+        self.output: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.errors = ErrorOutput()
+        self.silent = False
         self._error_reader = threading.Thread(target=self._read_errors, daemon=True)
         self._error_reader.start()
         threading.Thread(target=self._read_output, daemon=True).start()
 
-    def end(self) -> None:
+    def end(self) -> str:
+        """Kill it unless it has ended by itself; returns how it ended, in words."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # Who has closed his standard output is about to end; how, is worth a moment.
+            self.popen.wait(_GRACE_S if self.silent else 0.0)
         with contextlib.suppress(OSError):
             self.popen.kill()
         with contextlib.suppress(OSError):
             # What a launcher started is not killed with it, but ends when its standard input does.
             self.popen.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.popen.wait(_KILL_TIMEOUT_S)
+            return _reason(self.popen.wait(_KILL_TIMEOUT_S))
+        return "it does not react to being killed"
 
     def _read_output(self) -> None:
         with self.popen.stdout as pipe:
             while data := pipe.read(65536):
-                self.events.put(data)
-        code = self.popen.wait()
+                self.output.put(data)
+        # Its last words are to be there when its end is told.
         self._error_reader.join(1.0)
-        self.events.put(_reason(code))
+        self.silent = True
+        self.output.put(b"")
 
     def _read_errors(self) -> None:
         with self.popen.stderr as pipe:
-            pending = b""
             while data := pipe.read(65536):
-                *lines, pending = (pending + data).split(b"\n")
-                self.error_lines.extend(line.decode("utf-8", "replace") + "\n" for line in lines)
-            if pending:
-                self.error_lines.append(pending.decode("utf-8", "replace"))
+                self.errors.add(data)
 
 
 def _reason(code: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -120,7 +120,7 @@ class TileGrid:
         """
         options = [self._axis_options(axis) for axis in range(3)]
         cuts = [self._cuts(axis, parts) for axis, parts in enumerate(_cheapest(options, tile_voxels))]
-        intervals = ([(a, b) for a, b in zip(c[:-1], c[1:], strict=True)] for c in cuts)
+        intervals = (pairwise(c) for c in cuts)
         return [Box(*zip(*box, strict=True)).clipped(self.shape) for box in product(*intervals)]
 
     def halves(self, core: Box) -> tuple[Box, Box] | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+
+_ERROR_LINES = 100
+_ERROR_LINE_BYTES = 4096
 
 
 class Transport(Protocol):
@@ -47,6 +51,25 @@ class Transport(Protocol):
 
     def error_output(self) -> str:
         """The last lines the process wrote to standard error (also after its end)."""
+
+
+class ErrorOutput:
+    """The last lines of a worker's standard error, put together from pieces."""
+
+    def __init__(self) -> None:
+        self._lines: collections.deque[bytes] = collections.deque(maxlen=_ERROR_LINES)
+        self._rest = b""
+
+    def add(self, data: bytes) -> None:
+        """Append what the process wrote."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._lines.extend(lines)
+        # A progress bar redraws one line for ever.
+        self._rest = rest[-_ERROR_LINE_BYTES:]
+
+    def text(self) -> str:
+        """All of it, one line per line."""
+        return b"\n".join([*self._lines, self._rest]).decode("utf-8", "replace")
 
 
 def worker_command(python: str) -> list[str]:

@@ -26,12 +26,13 @@ import numpy as np
 
 from . import __version__, protocol
 from .errors import MedGANError, WorkerError
-from .shared_array import attached, view
+from .shared_array import AttachedBlocks, view
 from .volume import Geometry, Volume
 
 Synthesize = Callable[..., Any]
 _PROGRESS_INTERVAL_S = 0.05
 _KEPT_GENERATORS = 3
+_IDLE_S = 130.0
 
 
 def load_synthesizer(bundle: str, device: str) -> Synthesize:
@@ -53,6 +54,7 @@ class Worker:
     def __init__(self, events: BinaryIO, load: Callable[[str, str], Synthesize] = load_synthesizer):
         self._events = events
         self._load = load
+        self._blocks = AttachedBlocks()
         self._loaded: OrderedDict[tuple, Synthesize] = OrderedDict()
 
     def send(self, event: protocol.Message) -> None:
@@ -65,7 +67,11 @@ class Worker:
         self.send(protocol.Ready(os.getpid(), __version__))
         while True:
             try:
-                request = protocol.decode(requests.get())
+                request = protocol.decode(requests.get(timeout=_IDLE_S))
+            except queue.Empty:
+                # By now the client has freed its memory, which goes only when nobody has it mapped any more.
+                self._blocks.attach([])
+                continue
             except WorkerError as error:
                 self.send(protocol.Failed(0, str(error), "WorkerError"))
                 continue
@@ -79,18 +85,14 @@ class Worker:
                 self.send(protocol.Failed(0, f"A {type(request).__name__} is no request.", "WorkerError"))
 
     def _answer(self, request: protocol.Apply) -> protocol.Done | protocol.Failed:
-        names = [request.source.block, *(ref.block for ref in request.outputs.values())]
         try:
-            with attached(names) as blocks:
-                # The exception is dealt with inside: its traceback holds arrays that must go before the blocks do.
-                try:
-                    return self._apply(request, blocks)
-                except BaseException as error:
-                    return _failed(request.job, error)
-        except OSError as error:
+            return self._apply(request)
+        except BaseException as error:
             return _failed(request.job, error)
 
-    def _apply(self, request: protocol.Apply, blocks: dict) -> protocol.Done:
+    def _apply(self, request: protocol.Apply) -> protocol.Done:
+        blocks = self._blocks
+        blocks.attach([request.source.block, *(ref.block for ref in request.outputs.values())])
         source = view(blocks[request.source.block], request.source)
         source.flags.writeable = False
         out = {name: view(blocks[ref.block], ref) for name, ref in request.outputs.items()}
@@ -108,8 +110,9 @@ class Worker:
     def _synthesizer(self, request: protocol.Apply, progress: _Progress) -> Synthesize:
         """The generator of the request, loaded unless it is at hand and its files have not changed since."""
         key = (request.bundle, request.device, _stamp(request.bundle))
+        # The first event of every job: from here on the client knows that it has begun.
+        progress.send(0.0, None, "Computing" if key in self._loaded else "Loading the model")
         if key not in self._loaded:
-            progress.send(0.0, None, "Loading the model")
             while len(self._loaded) >= _KEPT_GENERATORS:
                 self._loaded.popitem(last=False)
                 _free_device_memory()

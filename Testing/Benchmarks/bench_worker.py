@@ -2,8 +2,9 @@
 
     python Testing/Benchmarks/bench_worker.py [--json FILE] [--repeats N]
 
-The volume is 512 x 512 x 32, int16 (16 MiB). "Beyond computation" is the time from ``Client.apply`` to the result in the
-caller's memory, minus the time within the network; it contains both copies, the scaling to float32 and back, and the tiling.
+The volume is 512 x 512 x 32, int16 (16 MiB). "Beyond computation" is the time from ``Client.apply`` to the result in
+the caller's memory, minus the time within the network; it contains both copies, the scaling to float32 and back, and
+the tiling.
 """
 
 import argparse

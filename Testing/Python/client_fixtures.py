@@ -8,6 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from medgan.client import Client
+from medgan.subprocess_transport import SubprocessTransport
 from medgan.volume import Geometry, Volume
 
 FAKE_WORKER = [sys.executable, str(Path(__file__).with_name("fake_worker.py"))]
@@ -43,6 +45,11 @@ def bundle(kind):
     return FakeBundle(Path("/bundles") / kind)
 
 
+def fake_client(**options):
+    """A client whose worker is ``fake_worker``."""
+    return Client(SubprocessTransport(command=FAKE_WORKER), **options)
+
+
 def oblique_volume(dtype=np.int16, shape=(5, 17, 23), seed=0):
     """Random voxels over the whole range of the type, on an oblique, anisotropic, left-handed grid."""
     rng = np.random.default_rng(seed)
@@ -56,9 +63,10 @@ def oblique_volume(dtype=np.int16, shape=(5, 17, 23), seed=0):
     return Volume(array, geometry, "HU", "CT")
 
 
-def shared_blocks():
-    """Names of all shared memory blocks of the system that Python made."""
-    return {path.name for path in SHARED_MEMORY.glob("psm_*")} if SHARED_MEMORY.is_dir() else set()
+def shared_blocks(pid=None):
+    """Names of the shared memory blocks that this process, or another, has made and not freed."""
+    name = f"medgan_{pid or os.getpid()}_*"
+    return {path.name for path in SHARED_MEMORY.glob(name)} if SHARED_MEMORY.is_dir() else set()
 
 
 def is_alive(pid):

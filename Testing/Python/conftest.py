@@ -1,12 +1,14 @@
 """Under pytest the tests of the Slicer side run on ``Testing/Host``; in a real Slicer this file is not read."""
 
-import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Host"))
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "Testing" / "Host"))
 
 import medgan_host  # noqa: E402
 
 medgan_host.install()
+medgan_host.load_module(REPOSITORY / "MedGANSynthesis" / "MedGANSynthesis.py")
+
+pytest_plugins = ["medgan_host.pytest_plugin"]

@@ -1,7 +1,6 @@
 """A real worker with made-up generators, for tests: ``python fake_worker.py`` is started as a client's worker.
 
-The name of the bundle folder says what its generator does: ``identity``, ``negate``, ``slow``, ``stuck``, ``crash``, ``raise``,
-``input-error``, ``memory``, ``no-torch``, ``print``, ``keep``, ``elsewhere``.
+The name of the bundle folder says what its generator does, see ``behave``.
 """
 
 import ctypes
@@ -56,6 +55,8 @@ def behave(kind, volume, progress, out):
     elif kind == "crash":
         progress(0.5, "about to crash")
         print("last words", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    elif kind == "crash-at-once":
         os.kill(os.getpid(), signal.SIGKILL)
     elif kind == "raise":
         raise ValueError("no such thing\nsecond line")

@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 import slicer
-from MedGANSynthesisLib.nodes import Contents, setGeometryOfNode, setHounsfieldUnits
 from medgan.volume import Geometry
+from MedGANSynthesisLib.nodes import Contents, setGeometryOfNode, setHounsfieldUnits
 
 
 def obliqueGeometry(seed=0, leftHanded=False):

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
+from medgan.dicom import read_dicom
+from medgan.errors import InputError
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import CTImageStorage, EnhancedCTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -110,3 +113,12 @@ def _dataset(sop_class, stored: np.ndarray, uid: str) -> FileDataset:
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
     dataset.PixelRepresentation = int(stored.dtype.kind == "i")
     return dataset
+
+
+def refusal(path: Path, **arguments) -> str:
+    """The sentence with which a series is refused."""
+    with pytest.raises(InputError) as caught:
+        read_dicom(path, **arguments)
+    text = str(caught.value)
+    assert "\n" not in text and text.endswith(".")
+    return text

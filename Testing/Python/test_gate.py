@@ -1,4 +1,4 @@
-"""The write gate: exact grids, faithful types, everything that belongs to a result, and nothing left after a failure."""
+"""The write gate: exact grids, faithful types, all that belongs to a result, and nothing left after a failure."""
 
 import dataclasses
 import unittest

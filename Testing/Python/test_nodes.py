@@ -40,7 +40,7 @@ class NodesTest(unittest.TestCase):
         node = addVolume(randomArray())
         directions = np.eye(3)
         directions[0, 1], directions[1, 0], directions[2, 2] = 1e-17, -1e-17, np.nextafter(1.0, 0.0)
-        for geometry in (Geometry(), Geometry((1e-17, -0.0, 0.0), (np.nextafter(1.0, 2.0), 1.0, 1.0), directions)):
+        for geometry in (Geometry(), Geometry((1e-17, -0.0, 0.0), (np.nextafter(1.0, 0.0), 1.0, 1.0), directions)):
             setGeometryOfNode(node, geometry)
             wanted = [geometry.origin_mm.tobytes(), geometry.spacing_mm.tobytes(), geometry.directions.tobytes()]
             self.assertEqual(gridBits(node), wanted)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from medgan import protocol
 from medgan.errors import WorkerError
@@ -43,6 +43,7 @@ messages = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(messages)
 def test_every_message_survives_as_one_ascii_line(message):
     line = protocol.encode(message)
@@ -57,6 +58,7 @@ def test_path_with_undecodable_bytes_survives():
     assert protocol.decode(protocol.encode(message)) == message
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_message_are_refused(data):
     with pytest.raises(WorkerError):

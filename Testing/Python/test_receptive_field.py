@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from torch import nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-
 from medgan.generators.slicewise import SliceBySlice  # noqa: E402
 from medgan.receptive_field import probe  # noqa: E402
 from medgan.tiling import Footprint, run_tiled  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -162,6 +161,14 @@ def test_unbounded_along_some_axes_only():
     assert probe(SliceBySlice(UNet(align_corners=True)), 1, (1, 4, 4)).halo == (0, None, None)
     assert probe(Coordinates(), 1, (1, 1, 1)).halo == (0, 0, None)
     assert probe(nn.Conv3d(1, 1, 3, padding=1, padding_mode="circular"), 1, (1, 1, 1)).halo is None
+
+
+def test_an_untrained_residual_hides_nothing():
+    # starts as the identity, for which any tiles would agree
+    network = UNet(align_corners=True)
+    nn.init.zeros_(network.e.weight)
+    nn.init.zeros_(network.e.bias)
+    assert probe(SliceBySlice(network), 1, (1, 4, 4)).halo == (0, None, None)
 
 
 def test_probing_leaves_no_trace():

@@ -1,6 +1,7 @@
 """Tiles put together are the whole volume: numpy networks here, torch ones in test_receptive_field.py."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -164,7 +165,7 @@ def test_blend_weights_are_positive_and_sum_to_one(overlap):
         assert start % 4 == 0
         total[start * 2 : stop * 2] += weight
     np.testing.assert_allclose(total, 1, atol=1e-6)
-    shared = [before[1] - after[0] for before, after in zip(spans[:-1], spans[1:], strict=True)]
+    shared = [before[1] - after[0] for before, after in pairwise(spans)]
     assert min(shared) >= overlap * 24 - 4
 
 

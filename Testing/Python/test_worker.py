@@ -1,6 +1,7 @@
 """The worker process by itself, spoken to in lines as a transport does."""
 
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import pytest
 from client_fixtures import FAKE_WORKER, bundle, oblique_volume, python_environment, shared_blocks
 from medgan import protocol
 from medgan.shared_array import BlockPool, SharedArrays, free
+from medgan.transport import ErrorOutput
 
 
 class Pipe:
@@ -25,7 +27,8 @@ class Pipe:
             env=python_environment(),
         )
         self.lines = queue.Queue()
-        threading.Thread(target=lambda: [self.lines.put(line) for line in self.process.stdout], daemon=True).start()
+        self.reader = threading.Thread(target=lambda: [self.lines.put(line) for line in self.process.stdout])
+        self.reader.start()
 
     def send(self, data):
         self.process.stdin.write(data if isinstance(data, bytes) else protocol.encode(data))
@@ -42,6 +45,9 @@ def pipe():
     yield pipe
     pipe.process.kill()
     pipe.process.wait(60)
+    pipe.reader.join(60)
+    for stream in (pipe.process.stdin, pipe.process.stdout, pipe.process.stderr):
+        stream.close()
 
 
 def apply_request(arrays, kind, **changes):
@@ -132,13 +138,32 @@ def test_progress_is_thinned_out(pipe, arrays):
     assert 3 < count <= 21
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_interrupt_from_the_terminal_is_left_to_the_client(pipe):
+    pipe.process.send_signal(signal.SIGINT)
+    pipe.send(protocol.Ping(3))
+    assert pipe.receive() == protocol.Pong(3)
+
+
 def test_the_real_worker_starts_without_heavy_imports():
     code = (
-        "import sys; import medgan.worker, medgan.client, medgan.subprocess_transport; "
-        "print([name for name in ('torch', 'monai', 'SimpleITK', 'scipy', 'slicer', 'vtk', 'qt') if name in sys.modules])"
+        "import sys; import medgan.worker, medgan.client, medgan.subprocess_transport, medgan.bundle\n"
+        "import medgan.synthesizer\n"
+        "print([name for name in ('torch', 'monai', 'SimpleITK', 'slicer', 'vtk', 'qt') if name in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, env=python_environment(), check=True)
     assert shown.stdout.strip() == b"[]"
+
+
+def test_error_output_keeps_the_last_lines():
+    output = ErrorOutput()
+    for number in range(1000):
+        output.add(b"line %d\nre" % number)
+        output.add(b"st ")
+    output.add(b"\r|####| 10 %" * 10000)
+    lines = output.text().splitlines()
+    assert "rest line 999" in output.text() and "line 5" not in lines
+    assert len(output.text()) < 20000
 
 
 class TestBlockPool:

@@ -93,7 +93,7 @@ class DenoiseCT(Recipe):
         1.0, label="Noise channel weight", minimum=0.0, help="Weight of the noise image within L1; the content has 1."
     )
     adversarial_start: int = parameter(
-        55,
+        56,
         label="Adversarial start",
         minimum=0,
         unit="epochs",
@@ -118,17 +118,17 @@ class DenoiseCT(Recipe):
         96, label="Patch size", minimum=16, maximum=1024, unit="pixels", help="Side of the square training patches."
     )
     batch_size: int = parameter(8, label="Batch size", minimum=1, maximum=512, help="Patches per step.")
-    epochs: int = parameter(72, label="Epochs", minimum=1, help="Training length; an epoch ends with a validation.")
+    epochs: int = parameter(66, label="Epochs", minimum=1, help="Training length; an epoch ends with a validation.")
     steps_per_epoch: int = parameter(
         100, label="Steps per epoch", minimum=1, help="Optimiser steps between validations."
     )
     dose_augmentation: bool = parameter(
         True,
         label="Random dose",
-        help="Scale the noise of each patch at random, as if doses between 10 and 80 % were drawn.",
+        help="Scale the noise of each patch at random, as if doses between 10 and 90 % were drawn.",
     )
     kernel_augmentation: bool = parameter(
-        True, label="Random sharpness", help="Smooth some clean patches, as softer reconstruction kernels would."
+        True, label="Random sharpness", help="Soften and re-texture some patches, as other reconstruction kernels would."
     )
     flips: bool = parameter(True, label="Flips", help="Mirror and transpose patches at random.")
     seed: int = parameter(0, label="Seed", minimum=0, help="The same seed on the same device gives the same training.")

@@ -1,7 +1,7 @@
 """A stand-in for the Slicer application on top of slicer-core and PySide6.
 
-``install()`` makes ``slicer.mrmlScene``, ``slicer.app``, ``slicer.modules``, ``qt``, ``ctk`` and the Python packages that only
-a Slicer install has importable; ``load_module(path)`` loads a scripted module as Slicer does at start. What is not
+``install()`` provides ``slicer.mrmlScene``, ``slicer.app``, ``slicer.modules``, ``qt``, ``ctk`` and the Python packages
+that only a Slicer install has; ``load_module(path)`` loads a scripted module as Slicer does at start. What is not
 provided raises AttributeError.
 """
 
@@ -26,7 +26,7 @@ def load_module(path):
 
 
 def slot_errors():
-    """Tracebacks (list of str) of exceptions in Qt slots: in Slicer's testing mode they make the process exit with 1."""
+    """Tracebacks (list of str) of exceptions in Qt slots; in Slicer's testing mode one makes the exit code 1."""
     from .qt_signals import slotErrors
 
     return slotErrors

@@ -10,6 +10,13 @@ from .qt_special import registerHostClass
 VERSION = (5, 12, 4)
 
 
+class CommandOptions:
+    """``slicer.app.commandOptions()``: what the command line of a test says."""
+
+    noMainWindow = False
+    runPythonAndExit = True
+
+
 @registerHostClass
 class qSlicerApplication(QtWidgets.QApplication):
     """The application object: settings, temporary folder, access to scene, modules, files and views."""
@@ -27,6 +34,7 @@ class qSlicerApplication(QtWidgets.QApplication):
             QtCore.QSettings.IniFormat, QtCore.QSettings.UserScope, str(Path(self._temporary.name) / "settings")
         )
         self._host = None
+        self._commandOptions = CommandOptions()
         self._paused = 0
 
     # What the documentation lists as properties.
@@ -71,6 +79,17 @@ class qSlicerApplication(QtWidgets.QApplication):
         for name in ("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH"):
             environment.remove(name)
         return environment
+
+    def commandOptions(self):
+        return self._commandOptions
+
+    def exit(self, code=0):
+        """Remember the exit code; the runner ends with it when the script is done."""
+        self._host.exitCode = code
+        super().exit(code)
+
+    def restart(self):
+        raise NotImplementedError("The MedGAN test host cannot restart itself.")
 
     def pauseRender(self):
         self._paused += 1

@@ -178,9 +178,7 @@ class ctkDirectoryButton(QtWidgets.QWidget):
             self.directoryChanged.emit(absolute)
         self.directorySelected.emit(absolute)
 
-    directory = QtCore.Property(
-        str, lambda self: getattr(self, "_directory", QtCore.QDir.currentPath()), _setDirectory
-    )
+    directory = QtCore.Property(str, lambda self: getattr(self, "_directory", QtCore.QDir.currentPath()), _setDirectory)
     caption = field(str, "caption", "")
 
 

@@ -22,13 +22,14 @@ class Host:
     def __init__(self):
         if QtCore.QCoreApplication.instance() is not None:
             raise RuntimeError("Install the MedGAN test host before anything else makes a Qt application.")
+        self.exitCode = None
         sys.modules["qt"], sys.modules["ctk"] = QtModule("qt"), CtkModule("ctk")
-        scene = SceneHost()
-        self.scene, self.applicationLogic = scene.scene, scene.applicationLogic
-        self.moduleLogics, self.sliceLogics = scene.moduleLogics, scene.sliceLogics
         self.nativeApplication = qSlicerApplication()
         self.nativeApplication._host = self
         slicer.app = wrap(self.nativeApplication)
+        scene = SceneHost(self.nativeApplication.temporaryPath)
+        self.scene, self.applicationLogic = scene.scene, scene.applicationLogic
+        self.moduleLogics, self.sliceLogics = scene.moduleLogics, scene.sliceLogics
         self._publishClasses()
         self.ioManager = CoreIOManager(self)
         self.nativeModuleManager = ModuleManager()

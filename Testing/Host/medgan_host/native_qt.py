@@ -1,4 +1,4 @@
-"""The Qt binding below the stand-in: PySide6, imported in one place so that a missing system library is one clear sentence."""
+"""The Qt binding below the stand-in: PySide6, imported in one place so that a missing library is one clear sentence."""
 
 import ctypes
 import os
@@ -39,7 +39,7 @@ def missing_library_message(error: ImportError) -> str:
 
 try:
     import shiboken6
-    from PySide6 import QtCore, QtGui, QtNetwork, QtUiTools, QtWidgets
+    from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
     from shibokensupport.signature import get_signature
 except ImportError as error:
     raise ImportError(missing_library_message(error)) from error
@@ -58,6 +58,6 @@ def _keepSingletonsAlive():
 if sys.version_info < (3, 12):
     _keepSingletonsAlive()
 
-MODULES = (QtCore, QtGui, QtWidgets, QtUiTools, QtNetwork)
+MODULES = (QtCore, QtGui, QtWidgets, QtUiTools)
 
 __all__ = ["MODULES", "QtCore", "QtGui", "QtUiTools", "QtWidgets", "get_signature", "shiboken6"]

@@ -71,7 +71,7 @@ def invoke(function, args, kwargs, label, bound=()):
 
 
 def invokeNative(function, args, kwargs, label, bound=(), call=None):
-    """Call the native ``function`` (or ``call``, with the same signature) with Python ``args``, ``bound`` first and unconverted.
+    """Call the native ``function``, or ``call`` with the same signature, with ``bound`` and the converted ``args``.
 
     Raises ValueError as PythonQt does when the arguments do not fit.
     """

@@ -90,7 +90,7 @@ def disconnect(native, signature, *target):
 
 
 def defaultSignature(metaObject, name):
-    """Signature of the signal ``name``; where default arguments make shorter forms, the longest, which Qt lists first."""
+    """Signature of the signal ``name``; of those that default arguments make, the longest, which Qt lists first."""
     for index in range(metaObject.methodCount()):
         method = metaObject.method(index)
         if method.methodType() == QtCore.QMetaMethod.Signal and method.name() == name.encode():

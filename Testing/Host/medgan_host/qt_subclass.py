@@ -42,11 +42,15 @@ def shellClass(cls):
             for name, member in vars(owner).items():
                 if isinstance(member, UserSignal):
                     namespace[name] = member.native()
-                elif isinstance(member, types.FunctionType) and callable(getattr(native, name, None)):
-                    if not name.startswith("__"):
-                        namespace[name] = _forward(native, name)
+                elif _overrides(native, name, member):
+                    namespace[name] = _forward(native, name)
         _shells[cls] = type(cls.__name__, (native,), namespace)
     return _shells[cls]
+
+
+def _overrides(native, name, member):
+    isFunction = isinstance(member, types.FunctionType) and not name.startswith("__")
+    return isFunction and callable(getattr(native, name, None))
 
 
 def _ownerIndex(cls):

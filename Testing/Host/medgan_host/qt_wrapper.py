@@ -172,9 +172,8 @@ class PythonQtInstanceWrapper:
         if isinstance(native, QtCore.QObject) and shiboken6.isValid(native):
             if name.encode() in [bytes(key) for key in native.dynamicPropertyNames()]:
                 return toPython(native.property(name))
-        elif native is None or not shiboken6.isValid(native):
-            if not name.startswith("_"):
-                raise ValueError(f"Trying to read property '{name}' from a destroyed {_qtClassName(type(self))} object")
+        elif (native is None or not shiboken6.isValid(native)) and not name.startswith("_"):
+            raise ValueError(f"Trying to read property '{name}' from a destroyed {_qtClassName(type(self))} object")
         raise AttributeError(f"{type(self).__name__} has no attribute named '{name}'")
 
     def __setattr__(self, name, value):
@@ -194,7 +193,8 @@ class PythonQtInstanceWrapper:
             if name.encode() in [bytes(key) for key in native.dynamicPropertyNames()]:
                 return native.setProperty(name, toNative(value))
         raise AttributeError(
-            f"'{name}' does not exist on {type(self).__name__} and creating new attributes on C++ objects is not allowed"
+            f"'{name}' does not exist on {type(self).__name__} "
+            "and creating new attributes on C++ objects is not allowed"
         )
 
     def __bool__(self):
@@ -303,7 +303,7 @@ def _addMember(namespace, native, name):
         namespace[name] = wrapperClass(member)
     elif isinstance(member, QtCore.Signal):
         namespace[name] = Signal(name)
-    elif callable(member):
+    elif callable(member) and name != "exec_":
         namespace[name] = Slot(native, name)
         if name == "exec":
             namespace["exec_"] = Slot(native, name)

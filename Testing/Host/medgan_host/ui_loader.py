@@ -1,7 +1,7 @@
 """``qt.QUiLoader``: Qt's own loader for .ui files, knowing the stand-in's ctk and qMRML widgets.
 
-Connections of a .ui file may carry VTK objects (``mrmlSceneChanged(vtkMRMLScene*)``), which PySide6 cannot route; they are
-taken out of the file and made afterwards.
+Connections of a .ui file may carry VTK objects (``mrmlSceneChanged(vtkMRMLScene*)``), which PySide6 cannot route; they
+are taken out of the file and made afterwards.
 """
 
 import xml.etree.ElementTree as ElementTree
