@@ -1,6 +1,7 @@
 """MedGAN: image-to-image generators for medical volumes, trained and applied without any host application.
 
-Importing this package is free of heavy imports: torch, SimpleITK and the like are loaded by the first call that needs them.
+Importing this package is free of heavy imports: torch, SimpleITK and the like are loaded by the first call
+that needs them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Does a volume look like what a generator was trained on? Compared by modality, spacing, intensities and field of view."""
+"""Does a volume look like what a generator was trained on? Compared by modality, spacing,
+intensities and field of view.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,10 @@ def _sample(array: np.ndarray) -> np.ndarray:
 
 def _modality(volume: Volume, manifest: Manifest) -> list[str]:
     if manifest.modality and volume.modality and volume.modality != manifest.modality:
-        return [f"This is a {volume.modality} volume, but the model was trained on {manifest.modality}; do not trust the result."]
+        return [
+            f"This is a {volume.modality} volume, but the model was trained on {manifest.modality}; "
+            "do not trust the result."
+        ]
     if manifest.units and volume.units and volume.units != manifest.units:
         return [f"The values are in {volume.units}, but the model expects {manifest.units}; do not trust the result."]
     return []
@@ -64,8 +69,8 @@ def _intensities(volume: Volume, manifest: Manifest) -> list[str]:
     reach = trained["99"] - trained["1"]
     if manifest.units == "HU" and low >= -100:
         return [
-            f"The darkest voxels are at {low:.0f}, but in Hounsfield units air is at -1000: this looks like an MR, or a CT "
-            "without its rescale intercept; do not trust the result."
+            f"The darkest voxels are at {low:.0f}, but in Hounsfield units air is at -1000: this looks like an MR, "
+            "or a CT without its rescale intercept; do not trust the result."
         ]
     if low < trained["1"] - 0.5 * reach or high > trained["99"] + 1.0 * reach:
         return [
@@ -90,8 +95,8 @@ def _extent(volume: Volume, manifest: Manifest) -> list[str]:
         for axis in axes:
             if not lowest[axis] / tolerance <= values[axis] <= highest[axis] * tolerance:
                 warnings.append(
-                    f"The {label} along {'ijk'[axis]} is {values[axis]:.3g} mm, the model was trained on {lowest[axis]:.3g} to "
-                    f"{highest[axis]:.3g} mm; check the result with care."
+                    f"The {label} along {'ijk'[axis]} is {values[axis]:.3g} mm, the model was trained on "
+                    f"{lowest[axis]:.3g} to {highest[axis]:.3g} mm; check the result with care."
                 )
                 break
     return warnings

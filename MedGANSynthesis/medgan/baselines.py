@@ -1,4 +1,6 @@
-"""Classical denoisers, the least a generator has to beat. Tuned in their favour: on the very truth they are judged by."""
+"""Classical denoisers, the least a generator has to beat. Tuned in their favour:
+on the very truth they are judged by.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ def gaussian(volume: Volume, width: float) -> Volume:
 
 
 def non_local_means(volume: Volume, noise: float) -> Volume:
-    """Every slice by non-local means (Buades et al. 2005; scikit-image, 5x5 patches within 13x13 pixels, h = 0.8 noise).
+    """Every slice by non-local means (Buades et al. 2005; scikit-image, 5x5 patches within 13x13 pixels,
+    h = 0.8 noise).
 
     Args:
         volume: scalar image.

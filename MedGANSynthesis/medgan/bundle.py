@@ -131,7 +131,8 @@ class Bundle:
         manifest = self.manifest
         if volume.channels != manifest.channels:
             raise InputError(
-                f"'{self.title}' takes images of {manifest.channels} component(s) per voxel, this one has {volume.channels}."
+                f"'{self.title}' takes images of {manifest.channels} component(s) per voxel, "
+                f"this one has {volume.channels}."
             )
         scale = manifest.network.scale
         shape = tuple(size * factor for size, factor in zip(volume.grid_shape, scale, strict=True))
@@ -159,14 +160,17 @@ class Bundle:
 
         if self.sha256 != self.measured_sha256:
             raise BundleError(
-                f"The weights of '{self.title}' are not the ones its metadata describes (SHA-256 differs); install it again."
+                f"The weights of '{self.title}' are not the ones its metadata describes (SHA-256 differs); "
+                "install it again."
             )
         state = {key: value.float() for key, value in self._tensors(self.weights).items()}
         generator = recipes.recipe_class(self.task).from_dict(self.manifest.recipe).build_generator()
         try:
             generator.load_state_dict(state)
         except RuntimeError as error:
-            raise BundleError(f"The weights of '{self.title}' do not fit its network; install the bundle again.") from error
+            raise BundleError(
+                f"The weights of '{self.title}' do not fit its network; install the bundle again."
+            ) from error
         return generator.eval()
 
     @functools.cached_property
@@ -212,8 +216,8 @@ class Bundle:
         pickled = [file.name for file in self.path.glob("models/*") if file.suffix in PICKLES]
         if pickled:
             return (
-                f"The bundle {self.path} holds its weights as {pickled[0]}, a format that can run foreign code when opened; "
-                "ask for a bundle with safetensors weights."
+                f"The bundle {self.path} holds its weights as {pickled[0]}, a format that can run foreign code "
+                "when opened; ask for a bundle with safetensors weights."
             )
         return f"The bundle {self.path} lacks its weights ({WEIGHTS}); install it again."
 
@@ -225,7 +229,9 @@ def file_sha256(path: Path) -> str:
 
 
 def search_folders() -> list[Path]:
-    """Where bundles are looked for: ``$MEDGAN_MODELS`` (several, separated as in PATH), the user's, the shipped ones."""
+    """Where bundles are looked for: ``$MEDGAN_MODELS`` (several, separated as in PATH),
+    the user's, the shipped ones.
+    """
     package = Path(__file__).resolve().parent
     named = [Path(entry) for entry in os.environ.get("MEDGAN_MODELS", "").split(os.pathsep) if entry]
     return [*named, Path.home() / ".medgan" / "models", package.parent / "Resources" / "Models", package / "models"]

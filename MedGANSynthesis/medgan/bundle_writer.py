@@ -101,7 +101,9 @@ def _write(path: Path, manifest: Manifest, fill: Any, metadata: dict[str, Any], 
             shutil.rmtree(path)
         os.replace(beside, path)
     except OSError as error:
-        raise InputError(f"The bundle could not be written to {path} ({error.strerror}); free disk space or choose another folder.") from error
+        raise InputError(
+            f"The bundle could not be written to {path} ({error.strerror}); free disk space or choose another folder."
+        ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return Bundle.load(path)
@@ -127,7 +129,9 @@ def _write_weights(folder: Path, generator: Any, manifest: Manifest) -> Manifest
 
 
 def selftest_source(manifest: Manifest) -> Volume:
-    """A noisy disc within the training intensities, 1 x 64 x 64: made up, so that no patient's pixels are in a bundle."""
+    """A noisy disc within the training intensities, 1 x 64 x 64: made up,
+    so that no patient's pixels are in a bundle.
+    """
     generator = np.random.default_rng(0)
     percentiles = manifest.fingerprint["percentiles"]
     low, middle, high = percentiles["5"], percentiles["95"], percentiles["99"]

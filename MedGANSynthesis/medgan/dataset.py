@@ -61,7 +61,8 @@ class Dataset:
         """Read and check ``dataset.json``.
 
         Raises:
-            InputError: it is missing, of a newer schema, names files that are not there, or uses an image in two splits.
+            InputError: it is missing, of a newer schema, names files that are not there,
+                or uses an image in two splits.
         """
         folder = Path(folder)
         try:

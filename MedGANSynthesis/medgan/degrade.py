@@ -1,8 +1,8 @@
 """Degradations that turn a good image into the bad one a generator has to repair.
 
-Low-dose CT by noise insertion in the projection domain (Yu et al., J Comput Assist Tomogr 2012; Zeng et al., IEEE Trans Nucl
-Sci 2015). The clinical image is never reconstructed again: only the noise that a lower tube current would have added is
-projected back, so the untouched image remains the exact target of the simulated one.
+Low-dose CT by noise insertion in the projection domain (Yu et al., J Comput Assist Tomogr 2012; Zeng et al., IEEE
+Trans Nucl Sci 2015). The clinical image is never reconstructed again: only the noise that a lower tube current
+would have added is projected back, so the untouched image remains the exact target of the simulated one.
 
 Not modelled: fan and cone geometry, helical interpolation, tube-current modulation, beam hardening, scatter.
 """
@@ -51,7 +51,9 @@ class LowDoseSimulator:
     def noise_hu(
         self, sinogram: np.ndarray, pixel_mm: float, dose: float, generator: np.random.Generator
     ) -> np.ndarray:
-        """Noise in HU, to be added to the slice of ``sinogram`` so that it looks as if taken at ``dose`` (fraction, 0..1)."""
+        """Noise in HU, to be added to the slice of ``sinogram`` so that it looks as if taken at ``dose``
+        (fraction, 0..1).
+        """
         inverse = np.exp(sinogram) / self.photons
         variance = (1 - dose) / dose * inverse * (1 + (1 + dose) / dose * self.electronic_variance * inverse)
         return self._back_project(variance, pixel_mm, generator)
@@ -116,8 +118,9 @@ def calibrate_photons(volume: Volume, slices: int = 5) -> float:
 
     Args:
         volume: CT in HU at full dose, square pixels.
-        slices: how many slices, spread over the volume, are looked at. The median of their estimates is returned, weighted
-            by the homogeneous tissue each shows: a slice through the face measures anatomy rather than noise.
+        slices: how many slices, spread over the volume, are looked at. The median of their estimates is
+            returned, weighted by the homogeneous tissue each shows: a slice through the face measures anatomy
+            rather than noise.
 
     Returns:
         Photons per reading; a plausible default where no slice shows enough soft tissue.
@@ -146,7 +149,8 @@ def calibrate_photons(volume: Volume, slices: int = 5) -> float:
 def homogeneous_tissue(slice_hu: np.ndarray) -> np.ndarray:
     """Mask of the soft tissue of a slice where the image varies little apart from noise.
 
-    Decided on a heavily smoothed slice, not on the noise itself, so that it does not favour places that happen to be quiet.
+    Decided on a heavily smoothed slice, not on the noise itself, so that it does not favour places that happen
+    to be quiet.
     """
     from scipy import ndimage
 

@@ -9,10 +9,10 @@ from torch import nn
 class CNCLDiscriminator(nn.Module):
     """Conditional PatchGAN of CNCL, receptive field 94 pixels.
 
-    Judges the pair (content, noise) given the noisy image: ``width`` to ``8 * width`` channels by four 4x4 convolutions of
-    stride 2, instance norm without parameters on all but the first, LeakyReLU 0.2, and a 4x4 convolution to one channel. The
-    number of input channels follows from the generator's output and the condition. Source: see
-    :mod:`medgan.generators.cncl`.
+    Judges the pair (content, noise) given the noisy image: ``width`` to ``8 * width`` channels by four 4x4
+    convolutions of stride 2, instance norm without parameters on all but the first, LeakyReLU 0.2, and a 4x4
+    convolution to one channel. The number of input channels follows from the generator's output and the condition.
+    Source: see :mod:`medgan.generators.cncl`.
 
     Shape:
         candidate ``(batch, 2, rows, columns)`` and condition ``(batch, channels, rows, columns)`` to logits

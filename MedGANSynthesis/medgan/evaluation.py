@@ -19,8 +19,8 @@ def evaluate(bundle: Bundle | str | Path, dataset: Dataset | str | Path, device:
     """Metrics of a bundle on the ``test`` split of a dataset (``validation`` where there is none).
 
     Returns:
-        one row per case: ``case``, and PSNR (dB), SSIM, RMSE (unit of the images) of the output (``output_*``) and of the
-        untouched input (``input_*``), range [-1024, 3071] HU, whole slices.
+        one row per case: ``case``, and PSNR (dB), SSIM, RMSE (unit of the images) of the output (``output_*``) and
+        of the untouched input (``input_*``), range [-1024, 3071] HU, whole slices.
     """
     from .bundle import Bundle
 

@@ -1,7 +1,8 @@
 """Intensity scalings between physical units and the numbers a network sees; all affine, hence exactly invertible.
 
-A scale is *fitted* to a volume first: fixed scales ignore it, statistical ones take an offset and a divisor per slice from it.
-The fitted scale then works on any block of slices, so a tile sees the same numbers as the whole volume would.
+A scale is *fitted* to a volume first: fixed scales ignore it, statistical ones take an offset and a divisor per
+slice from it. The fitted scale then works on any block of slices, so a tile sees the same numbers as the whole
+volume would.
 """
 
 from __future__ import annotations

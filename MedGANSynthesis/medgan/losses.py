@@ -12,7 +12,9 @@ def least_squares(logits: torch.Tensor, real: bool) -> torch.Tensor:
 
 
 def channel_weighted_l1(output: torch.Tensor, target: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
-    """Mean absolute error, averaged over channels with ``weights`` (one per channel, shape ``(batch, channels, ...)``)."""
+    """Mean absolute error, averaged over channels with ``weights`` (one per channel, shape
+    ``(batch, channels, ...)``).
+    """
     errors = [weight * functional.l1_loss(output[:, c], target[:, c]) for c, weight in enumerate(weights)]
     return torch.stack(errors).sum() / sum(weights)
 

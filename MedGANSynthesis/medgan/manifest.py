@@ -26,8 +26,8 @@ class Manifest:
         modality: DICOM code of source and result, "" for any. units: unit of both, "" for any.
         channels: components of source and result.
         intensity: scaling between units and network numbers, see :mod:`medgan.intensity`.
-        fingerprint: of the training data: ``spacing_mm`` (lowest and highest per i, j, k), ``field_of_view_mm`` (likewise),
-            ``percentiles`` of the source intensities (name to value), ``patients``, ``cases``.
+        fingerprint: of the training data: ``spacing_mm`` (lowest and highest per i, j, k), ``field_of_view_mm``
+            (likewise), ``percentiles`` of the source intensities (name to value), ``patients``, ``cases``.
         training: what data, its licence, how long.
         results: measured on what, with the baseline beside: rows of a table.
         intended_use: one sentence. limits: one sentence each.
@@ -85,4 +85,6 @@ class Manifest:
             network = NetworkSpec(**values.get("network", {}))
             return dataclasses.replace(manifest, network=network)
         except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(f"The metadata of the bundle {where} is damaged ({error}); install the bundle again.") from error
+            raise BundleError(
+                f"The metadata of the bundle {where} is damaged ({error}); install the bundle again."
+            ) from error

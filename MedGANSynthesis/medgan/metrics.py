@@ -1,6 +1,7 @@
 """Image quality against a reference, in physical units, with the range stated.
 
-All functions take arrays of equal shape; slices along the first axis. CT uses the range [-1024, 3071] HU of SynthRAD2025.
+All functions take arrays of equal shape; slices along the first axis.
+CT uses the range [-1024, 3071] HU of SynthRAD2025.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,7 @@ class IdentityNetwork:
     spec = NetworkSpec()
     device_name = "cpu"
     seconds = 0.0
+    fallback = None
 
     def tile_voxels(self) -> int | None:
         """No limit."""
@@ -76,6 +78,8 @@ class TorchNetwork:
         self.device = device
         self.seconds = 0.0
         self.module = as_volume_network(generator.eval().requires_grad_(False), spec).to(device)
+        if device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # ten bits of mantissa would show as seams between tiles
         if spec.dimensions == 2:
             self.module = self.module.to(memory_format=torch.channels_last)
 
@@ -106,6 +110,11 @@ class TorchNetwork:
             result = self.module(tensor[None])[0, : self.spec.out_channels].float().cpu().numpy()
         self.seconds += time.monotonic() - started
         return result
+
+    @property
+    def fallback(self) -> Callable[[], int | None] | None:
+        """What to call when the device runs out of memory for good; None where there is nothing to fall back to."""
+        return None if self.device.type == "cpu" else self.move_to_cpu
 
     def move_to_cpu(self) -> int | None:
         """Give up the device after it ran out of memory; returns the new limit of a tile."""

@@ -1,4 +1,6 @@
-"""Provenance: where a synthetic image comes from, as flat text pairs that fit node attributes, file headers and DICOM."""
+"""Provenance: where a synthetic image comes from, as flat text pairs that fit node attributes,
+file headers and DICOM.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,8 @@ def describe(bundle: Bundle, parameters: dict[str, Any], device: str) -> dict[st
         device: where it was computed.
 
     Returns:
-        Text pairs: Note, Model, ModelVersion, ModelSHA256, Task, Preset, Parameters (JSON), Device, MedGANVersion, Created
-        (UTC, ISO 8601).
+        Text pairs: Note, Model, ModelVersion, ModelSHA256, Task, Preset, Parameters (JSON), Device, MedGANVersion,
+        Created (UTC, ISO 8601).
     """
     from . import __version__
 

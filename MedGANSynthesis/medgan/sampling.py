@@ -75,17 +75,21 @@ class PatchSampler:
 def as_another_kernel(
     clean: np.ndarray, noise: np.ndarray, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A clean patch and its noise (HU) as a softer reconstruction kernel or a quieter scan might show them, half of the time.
+    """A clean patch and its noise (HU) as a softer reconstruction kernel or a quieter scan might show them, half
+    of the time.
 
-    The target of a simulated pair is itself noisy. On one scan a network learns the ratio and the grain of both noises, and
-    fails on the next scan; so some targets are smoothed and given a new texture, and rarely the noise is made coarser.
+    The target of a simulated pair is itself noisy. On one scan a network learns the ratio and the grain of both
+    noises, and fails on the next scan; so some targets are smoothed and given a new texture, and rarely the noise
+    is made coarser.
     """
     if generator.random() < 0.5:
         return clean, noise
     clean = _smooth(clean, generator.uniform(0.3, 1.3))
     if generator.random() < 0.7:
         texture = _smooth(generator.standard_normal(clean.shape, dtype=np.float32), generator.uniform(0.6, 1.6))
-        clean += generator.uniform(2.0, 18.0) / texture.std() * texture * (clean > -950.0)  # scanners clip air: no noise
+        clean += (
+            generator.uniform(2.0, 18.0) / texture.std() * texture * (clean > -950.0)
+        )  # scanners clip air: no noise
     if generator.random() < 0.2:
         coarse = _smooth(noise, generator.uniform(0.3, 1.0))
         noise = coarse * (generator.uniform(0.5, 1.0) * noise.std() / max(coarse.std(), 1e-6))

@@ -153,7 +153,7 @@ def _run(
         tile_voxels=_tile_voxels(network, volume),
         progress=progress,
         notify=notify,
-        on_fallback=getattr(network, "move_to_cpu", None),
+        on_fallback=network.fallback,
     )
 
 

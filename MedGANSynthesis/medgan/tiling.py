@@ -190,7 +190,7 @@ class _Run:
             raise memory.OutOfMemory
         self.limit = self.on_fallback() or math.prod(shape)
         self.on_fallback = None
-        self.notify("Out of memory even with the smallest tile: going on where more memory is.")
+        self.notify("Out of memory even with the smallest tile: going on with the CPU.")
 
     def _advance(self, fraction: float) -> None:
         self.done += 1

@@ -1,7 +1,8 @@
 """Adversarial training of a recipe on a dataset, with checkpoints that a stop loses nothing by.
 
-``out_dir`` receives ``checkpoint.pt`` (after every epoch, read with ``weights_only=True``), ``history.json`` (one row per
-epoch) and, at the end, ``bundle/``. Batches are a function of seed and step, so N + M epochs equal N, stop, M.
+``out_dir`` receives ``checkpoint.pt`` (after every epoch, read with ``weights_only=True``), ``history.json``
+(one row per epoch) and, at the end, ``bundle/``. Batches are a function of seed and step, so N + M epochs
+equal N, stop, M.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def train(
         out_dir: where checkpoint, history and bundle go.
         resume: continue from ``checkpoint.pt`` if there is one; False starts anew and replaces it.
         device: "auto", "cpu", "cuda" or "mps".
-        progress: called with (fraction, message) several times per epoch; may raise :class:`~medgan.errors.Cancelled`, which
-            keeps the last checkpoint.
+        progress: called with (fraction, message) several times per epoch; may raise
+            :class:`~medgan.errors.Cancelled`, which keeps the last checkpoint.
         name: name of the bundle (default: task and preset).
 
     Returns:
@@ -240,7 +241,8 @@ class Trainer:
         ]
         if different:
             raise InputError(
-                f"{path} was made with another {', '.join(different)}; use the same value, or resume=False to start anew."
+                f"{path} was made with another {', '.join(different)}; use the same value, "
+                "or resume=False to start anew."
             )
         self.epoch, self.seconds, self.history = state["epoch"], state["seconds"], state["history"]
         self.average = state["average"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -80,4 +81,9 @@ def worker_command(python: str) -> list[str]:
 def worker_environment() -> dict[str, str]:
     """What to change in the environment of a worker: the ``medgan`` package beside this file comes first."""
     path = [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"PYTHONPATH": os.pathsep.join(path), "PYTHONIOENCODING": "utf-8"}
+    changes = {"PYTHONPATH": os.pathsep.join(path), "PYTHONIOENCODING": "utf-8"}
+    if sys.platform == "linux":
+        # glibc gives large arrays back to the system and faults their pages in again, tile after tile: 15 to 50 %
+        # of the time of a generator on the CPU. The worker keeps up to these bytes instead.
+        changes |= {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
+    return changes

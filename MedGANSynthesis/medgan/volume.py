@@ -1,13 +1,13 @@
 """Volume: an image array that never travels without its grid.
 
-Axes. ``Volume.array`` is indexed ``[k, j, i]`` (slice, row, column) or ``[k, j, i, component]``, the order in which both
-``slicer.util.arrayFromVolume`` and ``SimpleITK.GetArrayFromImage`` deliver. Geometry is given for ``(i, j, k)``, the order of
-``vtkMRMLVolumeNode`` and SimpleITK.
+Axes. ``Volume.array`` is indexed ``[k, j, i]`` (slice, row, column) or ``[k, j, i, component]``, the order in which
+both ``slicer.util.arrayFromVolume`` and ``SimpleITK.GetArrayFromImage`` deliver. Geometry is given for
+``(i, j, k)``, the order of ``vtkMRMLVolumeNode`` and SimpleITK.
 
-World. Matrices map voxel indices to millimetres; both conventions are offered under their own names: RAS (right, anterior,
-superior: Slicer) and LPS (left, posterior, superior: DICOM, SimpleITK). Converting between them flips two signs, which is
-exact. Origin, spacing and axis directions are stored apart, as MRML and SimpleITK store them, so that a round trip through
-either returns the same bits instead of a rounded matrix product.
+World. Matrices map voxel indices to millimetres; both conventions are offered under their own names: RAS (right,
+anterior, superior: Slicer) and LPS (left, posterior, superior: DICOM, SimpleITK). Converting between them flips two
+signs, which is exact. Origin, spacing and axis directions are stored apart, as MRML and SimpleITK store them, so
+that a round trip through either returns the same bits instead of a rounded matrix product.
 """
 
 from __future__ import annotations
@@ -98,8 +98,9 @@ class Geometry:
     def shifted(self, ijk: Any, factor: Any = (1, 1, 1)) -> Geometry:
         """The grid whose voxel 0 lies at index ``ijk`` (fractions allowed) and whose voxels are ``factor`` times finer.
 
-        Half-voxel centres are kept: with ``factor`` f a voxel is cut into f equal parts, so the first new centre moves by
-        ``-(1 - 1/f) / 2`` old voxels along each axis. This is the exact grid of an f-fold super-resolved volume.
+        Half-voxel centres are kept: with ``factor`` f a voxel is cut into f equal parts, so the first new centre
+        moves by ``-(1 - 1/f) / 2`` old voxels along each axis. This is the exact grid of an f-fold
+        super-resolved volume.
         """
         factor = np.asarray(factor, dtype=np.float64)
         index = np.asarray(ijk, dtype=np.float64) - (1.0 - 1.0 / factor) / 2.0
@@ -107,7 +108,9 @@ class Geometry:
         return Geometry(origin, self.spacing_mm / factor, self.directions)
 
     def is_close(self, other: Geometry, tolerance_mm: float = 1e-3) -> bool:
-        """Whether both grids put every axis within ``tolerance_mm`` per voxel and the origin within ``tolerance_mm``."""
+        """Whether both grids put every axis within ``tolerance_mm`` per voxel and the origin within
+        ``tolerance_mm``.
+        """
         return bool(np.allclose(self.ijk_to_ras, other.ijk_to_ras, rtol=0.0, atol=tolerance_mm))
 
     def to_dict(self) -> dict[str, list]:

@@ -1,8 +1,9 @@
-"""MedGAN in one minute: a real CT in a real MRML scene, low-dose noise added, and taken out again by the shipped generator.
+"""MedGAN in one minute: a real CT in a real MRML scene, low-dose noise added, then removed by the shipped generator.
 
 Run by ``make demo``. Writes NRRD files, a picture and a table to ``output/demo``.
 """
 
+import argparse
 import hashlib
 import json
 import sys
@@ -15,7 +16,6 @@ import slicer  # noqa: E402
 from demo_figure import draw  # noqa: E402
 from demo_input import CHECKOUT, demo_input  # noqa: E402
 
-OUTPUT = CHECKOUT / "output" / "demo"
 DOSE = 0.25
 SEED = 1
 
@@ -24,16 +24,24 @@ def main():
     """The demo from input to table."""
     from medgan import baselines, metrics
 
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    truth, origin = demo_input(OUTPUT)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "output", type=Path, nargs="?", default=CHECKOUT / "output" / "demo", help="folder of the results"
+    )
+    parser.add_argument("--offline", action="store_true", help="do not download Slicer's sample data")
+    options = parser.parse_args()
+    output = options.output
+    output.mkdir(parents=True, exist_ok=True)
+    truth, origin = demo_input(output, options.offline)
     print(f"Input: {origin}; {' x '.join(map(str, truth.grid_shape[::-1]))} voxels.")
-    noisy = low_dose(truth)
+    noisy = low_dose(truth, output)
 
     truthNode, noisyNode = add_node(truth, "CT"), add_node(noisy, "CT quarter dose")
     logic = slicer.util.getModuleLogic("MedGANSynthesis")
     print("Applying the shipped generator through logic.apply('denoise-ct', volumeNode) ...")
     denoisedNode = logic.apply("denoise-ct", noisyNode, onProgress=show_progress)
-    print(f"\n{denoisedNode.GetName()}: {denoisedNode.GetAttribute('MedGAN.Model')}, {denoisedNode.GetAttribute('MedGAN.Note')}")
+    model, note = (denoisedNode.GetAttribute(f"MedGAN.{key}") for key in ("Model", "Note"))
+    print(f"\n{denoisedNode.GetName()}: {model}. {note}.")
 
     from MedGANSynthesisLib.nodes import volumeFromNode
 
@@ -49,25 +57,29 @@ def main():
     ]
     print_table(table)
     for node, name in ((truthNode, "truth"), (noisyNode, "input"), (denoisedNode, "denoised")):
-        if not slicer.util.saveNode(node, str(OUTPUT / f"{name}.nrrd")):
-            raise SystemExit(f"{OUTPUT / name}.nrrd could not be saved.")
-    draw(OUTPUT / "denoise-ct.png", noisy, denoised, truth, table, origin)
-    (OUTPUT / "metrics.json").write_text(json.dumps(dict(table), indent=2) + "\n")
-    print(f"\nResults: {OUTPUT}\n  denoise-ct.png, metrics.json, truth.nrrd, input.nrrd, denoised.nrrd")
+        path = output / f"{name}.nrrd"
+        path.unlink(missing_ok=True)
+        if not slicer.util.saveNode(node, str(path)):
+            raise SystemExit(f"{path} could not be saved; free disk space.")
+    draw(output / "denoise-ct.png", noisy, denoised, truth, table, origin)
+    (output / "metrics.json").write_text(json.dumps(dict(table), indent=2) + "\n")
+    print(f"\nResults: {output}\n  denoise-ct.png, metrics.json, truth.nrrd, input.nrrd, denoised.nrrd")
     logic.stopEngine()
 
 
-def low_dose(truth):
+def low_dose(truth, output):
     """The truth at a quarter of its dose; the simulation of an earlier run is taken up again."""
     from medgan.degrade import calibrate_photons, simulate_low_dose
     from medgan.image_io import read_volume, write_volume
 
     key = hashlib.sha256(truth.array.tobytes() + f"{DOSE} {SEED}".encode()).hexdigest()[:12]
-    path = OUTPUT / f"quarter-dose-{key}.nrrd"
+    path = output / f"quarter-dose-{key}.nrrd"
     if path.is_file():
         return read_volume(path)[0]
     print("Simulating a quarter of the dose in the projection domain (once) ...")
-    noisy = simulate_low_dose(truth, DOSE, SEED, calibrate_photons(truth), progress=lambda f, m: print(f"\r  {f:4.0%}", end=""))
+    noisy = simulate_low_dose(
+        truth, DOSE, SEED, calibrate_photons(truth), progress=lambda f, m: print(f"\r  {f:4.0%}", end="")
+    )
     print()
     write_volume(noisy, path)
     return noisy

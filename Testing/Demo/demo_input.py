@@ -1,4 +1,4 @@
-"""The CT the demo works on: the first of the shared data, Slicer's public sample, or the slice inside the pydicom wheel."""
+"""The CT the demo works on: the shared data, else Slicer's public sample, else the slice inside the pydicom wheel."""
 
 import hashlib
 import os
@@ -10,14 +10,14 @@ import slicer
 CHECKOUT = Path(__file__).resolve().parents[2]
 SHARED = "ct/chest_noncontrast_1mm_andrei_z064-095.nii.gz"
 SAMPLE_SHA256 = "4507b664690840abb6cb9af2d919377ffc4ef75b167cb6fd0f747befdb12e38e"  # CTChest of Slicer's Sample Data
-SLICES = 12
+SLICES = 16
 
 
-def demo_input(folder):
+def demo_input(folder, offline=False):
     """Volume (a slab of at most ``SLICES`` slices, HU) and a sentence that says where it comes from."""
     from medgan.image_io import read_volume
 
-    path, origin = _shared() or _sample(folder) or _pydicom()
+    path, origin = _shared() or (None if offline else _sample(folder)) or _pydicom()
     volume, _notes = read_volume(path, modality="CT")
     middle, half = len(volume.array) // 2, SLICES // 2
     start = max(0, middle - half)
@@ -36,7 +36,9 @@ def _sample(folder):
     try:
         if not path.is_file():
             beside = path.with_suffix(".part")
-            with urllib.request.urlopen(f"{slicer.util.TESTING_DATA_URL}SHA256/{SAMPLE_SHA256}", timeout=20) as response:
+            with urllib.request.urlopen(
+                f"{slicer.util.TESTING_DATA_URL}SHA256/{SAMPLE_SHA256}", timeout=20
+            ) as response:
                 beside.write_bytes(response.read())
             beside.replace(path)
     except OSError:

@@ -25,7 +25,9 @@ class MetricsTest(unittest.TestCase):
         self.assertAlmostEqual(
             metrics.psnr_db(self.reference, self.image), peak_signal_noise_ratio(reference, image, data_range=4095), 9
         )
-        expected = np.mean([structural_similarity(a, b, data_range=4095) for a, b in zip(reference, image, strict=True)])
+        expected = np.mean(
+            [structural_similarity(a, b, data_range=4095) for a, b in zip(reference, image, strict=True)]
+        )
         self.assertAlmostEqual(metrics.ssim(self.reference, self.image), expected, places=12)
 
     def test_equal_images_are_perfect(self):

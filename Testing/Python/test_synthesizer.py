@@ -108,12 +108,9 @@ class GeneratorTest(unittest.TestCase):
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
             return predict(self, block)
 
-        def move(self):
-            moved.append(True)
-
         with (
             mock.patch.object(network.TorchNetwork, "predict", short_of_memory),
-            mock.patch.object(network.TorchNetwork, "move_to_cpu", move),
+            mock.patch.object(network.TorchNetwork, "fallback", property(lambda self: lambda: moved.append(True))),
         ):
             result = synthesizer(volume)
         np.testing.assert_allclose(result.volume.array, expected, atol=1e-5 * np.ptp(expected))

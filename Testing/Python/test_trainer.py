@@ -30,7 +30,10 @@ class TrainerTest(unittest.TestCase):
         recipe = tiny_recipe(epochs=4, steps_per_epoch=25, averaging=0.9, learning_rate_generator=2e-3)
         fractions = []
         bundle = medgan.train(
-            recipe, self.dataset.folder, self.folder / "learn", progress=lambda fraction, text: fractions.append(fraction)
+            recipe,
+            self.dataset.folder,
+            self.folder / "learn",
+            progress=lambda fraction, text: fractions.append(fraction),
         )
         history = json.loads((self.folder / "learn" / "history.json").read_text())
         self.assertEqual([row["epoch"] for row in history], [1, 2, 3, 4])
@@ -63,7 +66,9 @@ class TrainerTest(unittest.TestCase):
                 torch.testing.assert_close(stopped[part][key], value, rtol=0, atol=0)
         drop = ("seconds",)
         for left, right in zip(straight["history"], stopped["history"], strict=True):
-            self.assertEqual({k: v for k, v in left.items() if k not in drop}, {k: v for k, v in right.items() if k not in drop})
+            self.assertEqual(
+                {k: v for k, v in left.items() if k not in drop}, {k: v for k, v in right.items() if k not in drop}
+            )
 
     def test_another_recipe_does_not_continue_a_run(self):
         recipe = tiny_recipe(epochs=1)

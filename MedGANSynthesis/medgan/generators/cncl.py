@@ -15,8 +15,8 @@ from .unet import UNet
 class CNCLGenerator(nn.Module):
     """Two independent predictors on the same noisy image and a 1x1 fusion of what they say about the clean one.
 
-    The content branch predicts the clean image, the noise branch the noise; the noisy image minus the predicted noise is a
-    second opinion on the clean image, and a 1x1 convolution fuses both.
+    The content branch predicts the clean image, the noise branch the noise; the noisy image minus the predicted
+    noise is a second opinion on the clean image, and a 1x1 convolution fuses both.
 
     Args:
         context: neighbouring slices on each side that are given as extra input channels (2.5-D); 0 looks at one slice.

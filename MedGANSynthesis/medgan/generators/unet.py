@@ -15,10 +15,10 @@ class UNet(nn.Module):
         out_channels: channels of the (linear) output.
         width: channels of the first level; doubled at every pooling.
         depth: number of poolings; input sizes must be divisible by ``2 ** depth``.
-        normalisation: "batch" (running statistics at evaluation: tiles equal the whole image), "instance" (depends on the
-            whole image: tiles must be blended) or "none".
-        upsampling: "bilinear-corners" aligns the corner pixels, as published, which makes every pixel depend on the image
-            size; "bilinear" and "nearest" are the same at every position.
+        normalisation: "batch" (running statistics at evaluation: tiles equal the whole image), "instance" (depends
+            on the whole image: tiles must be blended) or "none".
+        upsampling: "bilinear-corners" aligns the corner pixels, as published, which makes every pixel depend on the
+            image size; "bilinear" and "nearest" are the same at every position.
         published_head: the last two convolutions follow each other without normalisation or activation, as published.
 
     Shape:

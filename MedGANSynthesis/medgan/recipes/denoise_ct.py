@@ -1,10 +1,10 @@
 """Low-dose CT denoising by content-noise complementary learning (CNCL).
 
-Source: Geng et al., IEEE TMI 2022;41(2), doi 10.1109/TMI.2021.3113365. The ``published`` preset keeps the architecture, the
-losses, the optimiser and the normalisation by the variance of each slice. ``recommended`` mends what stands in its way: a
-fixed HU scale that keeps adjacent slices comparable, no normalisation layers and position-independent upsampling (so that
-tiles equal the whole image), residual outputs, a weak adversarial term that sets in after a regression phase, and averaged
-weights.
+Source: Geng et al., IEEE TMI 2022;41(2), doi 10.1109/TMI.2021.3113365. The ``published`` preset keeps the
+architecture, the losses, the optimiser and the normalisation by the variance of each slice. ``recommended`` mends
+what stands in its way: a fixed HU scale that keeps adjacent slices comparable, no normalisation layers and
+position-independent upsampling (so that tiles equal the whole image), residual outputs, a weak adversarial term
+that sets in after a regression phase, and averaged weights.
 """
 
 from __future__ import annotations
@@ -57,7 +57,10 @@ class DenoiseCT(Recipe):
     )
     normalisation: str = parameter(
         "none", label="Normalisation", choices=("none", "batch", "instance"),
-        help="Normalisation layers. Instance normalisation depends on the whole image, so its tiles have to be blended.",
+        help=(
+            "Normalisation layers. Instance normalisation depends on the whole image, "
+            "so its tiles have to be blended."
+        ),
     )  # fmt: skip
     upsampling: str = parameter(
         "bilinear", label="Upsampling", choices=("bilinear", "nearest", "bilinear-corners"),
@@ -128,7 +131,9 @@ class DenoiseCT(Recipe):
         help="Scale the noise of each patch at random, as if doses between 10 and 90 % were drawn.",
     )
     kernel_augmentation: bool = parameter(
-        True, label="Random sharpness", help="Soften and re-texture some patches, as other reconstruction kernels would."
+        True,
+        label="Random sharpness",
+        help="Soften and re-texture some patches, as other reconstruction kernels would.",
     )
     flips: bool = parameter(True, label="Flips", help="Mirror and transpose patches at random.")
     seed: int = parameter(0, label="Seed", minimum=0, help="The same seed on the same device gives the same training.")
