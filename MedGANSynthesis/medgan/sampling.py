@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
+from . import augment
 from .dataset import Dataset
 from .errors import InputError
 from .intensity import FittedScale
 from .recipes.base import Recipe
 
 BODY_HU = -800.0
-QUARTER_DOSE = 0.25
+LOWEST_HU = -1024.0
 
 
 class PatchSampler:
@@ -61,58 +61,23 @@ class PatchSampler:
         clean = target[neighbours, rows, columns].astype(np.float32)
         noisy = source[neighbours, rows, columns].astype(np.float32)
         noise = noisy - clean
-        if self.recipe.kernel_augmentation:
-            clean, noise = as_another_kernel(clean, noise, generator)
+        if self.recipe.structure_augmentation and generator.random() < 0.4:
+            clean = augment.structure(self._region(generator), clean.shape, generator)
+        if self.recipe.kernel_augmentation and generator.random() < 0.4:
+            clean, noise = augment.another_kernel(clean, noise, generator)
         if self.recipe.dose_augmentation:
-            noise *= noise_factor(generator)
-        noisy = clean + noise
+            noise *= augment.noise_factor(generator)
+        noisy = np.maximum(clean + noise, LOWEST_HU)
         pair = np.stack([scale.forward(noisy, slice(k, k + 1)), scale.forward(clean, slice(k, k + 1))])
         if self.recipe.flips:
-            pair = _flip(pair, generator)
+            pair = augment.flip(pair, generator)
         return pair[0], pair[1, context : context + 1]
 
-
-def as_another_kernel(
-    clean: np.ndarray, noise: np.ndarray, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """A clean patch and its noise (HU) as a softer reconstruction kernel or a quieter scan might show them, half
-    of the time.
-
-    The target of a simulated pair is itself noisy. On one scan a network learns the ratio and the grain of both
-    noises, and fails on the next scan; so some targets are smoothed and given a new texture, and rarely the noise
-    is made coarser.
-    """
-    if generator.random() < 0.5:
-        return clean, noise
-    clean = _smooth(clean, generator.uniform(0.3, 1.3))
-    if generator.random() < 0.7:
-        texture = _smooth(generator.standard_normal(clean.shape, dtype=np.float32), generator.uniform(0.6, 1.6))
-        clean += (
-            generator.uniform(2.0, 18.0) / texture.std() * texture * (clean > -950.0)
-        )  # scanners clip air: no noise
-    if generator.random() < 0.2:
-        coarse = _smooth(noise, generator.uniform(0.3, 1.0))
-        noise = coarse * (generator.uniform(0.5, 1.0) * noise.std() / max(coarse.std(), 1e-6))
-    return clean, noise
-
-
-def _smooth(patch: np.ndarray, width: float) -> np.ndarray:
-    return ndimage.gaussian_filter(patch, (0.0, width, width))
-
-
-def noise_factor(generator: np.random.Generator) -> float:
-    """Factor on quarter-dose noise: 1 half of the time, else that of a dose drawn between 10 and 90 %.
-
-    The variance inserted for a dose fraction a is proportional to (1 - a) / a (the electronic part apart).
-    """
-    if generator.random() < 0.5:
-        return 1.0
-    dose = float(np.exp(generator.uniform(np.log(0.1), np.log(0.9))))
-    return float(np.sqrt((1 - dose) / dose / ((1 - QUARTER_DOSE) / QUARTER_DOSE)))
-
-
-def _flip(pair: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    for axis in (-1, -2):
-        if generator.random() < 0.5:
-            pair = np.flip(pair, axis)
-    return np.swapaxes(pair, -1, -2) if generator.random() < 0.5 else pair
+    def _region(self, generator: np.random.Generator) -> np.ndarray:
+        """A slab of some target, ``augment.LARGEST_SHRINKING`` patches wide or as wide as the image."""
+        _source, target, _scale = self.pairs[generator.integers(len(self.pairs))]
+        depth = min(len(target), 2 * self.recipe.context_slices + 1)
+        wanted = (depth, *[augment.LARGEST_SHRINKING * self.recipe.patch_size] * 2)
+        sizes = [min(extent, size) for extent, size in zip(target.shape, wanted, strict=True)]
+        starts = [int(generator.integers(extent - size + 1)) for extent, size in zip(target.shape, sizes, strict=True)]
+        return target[tuple(slice(start, start + size) for start, size in zip(starts, sizes, strict=True))]

@@ -85,7 +85,7 @@ def build_dataset(data: Path, folder: Path) -> Dataset:
 
 
 def measure(bundle: medgan.Bundle, data: Path, folder: Path) -> list[dict]:
-    """Table rows: other parts of the same body, and another scan, beside tuned classical baselines."""
+    """One row per scan: other parts of the same body, and another scan, beside classical baselines tuned on it."""
     chest, _ = read_volume(data / CHEST, modality="CT")
     block, _ = read_volume(data / BLOCK, modality="CT")
     if not (folder / "head").is_dir():
@@ -105,15 +105,13 @@ def measure(bundle: medgan.Bundle, data: Path, folder: Path) -> list[dict]:
         low = simulate_low_dose(truth, 0.25, 3, photons)
         smooth, width = baselines.best(baselines.gaussian, baselines.GAUSSIAN_WIDTHS, low, truth)
         means, noise = baselines.best(baselines.non_local_means, baselines.NLM_NOISES_HU, low, truth)
-        for method, volume in (
-            ("input, quarter dose", low),
-            (f"Gaussian {width:g} px", smooth),
-            (f"non-local means {noise:g} HU", means),
-            ("this generator", synthesizer(low).volume),
-        ):
-            values = {key: round(value, 4) for key, value in metrics.summary(truth.array, volume.array).items()}
-            rows.append({"scan": name, "slices": len(chosen), "image": method, **values})
-            print(rows[-1], flush=True)
+        row = {"case": name, "slices": len(chosen), "tuned": f"Gaussian {width:g} px, non-local means {noise:g} HU"}
+        images = {"input": low, "gaussian": smooth, "nlm": means, "output": synthesizer(low).volume}
+        for image, volume in images.items():
+            values = metrics.summary(truth.array, volume.array)
+            row |= {f"{image}_{key}": round(value, 4) for key, value in values.items()}
+        rows.append(row)
+        print(row, flush=True)
     return rows
 
 

@@ -43,6 +43,7 @@ class DenoiseCT(Recipe):
             "epochs": 300,
             "dose_augmentation": False,
             "kernel_augmentation": False,
+            "structure_augmentation": False,
             "flips": False,
         },
         "recommended": {},
@@ -96,7 +97,7 @@ class DenoiseCT(Recipe):
         1.0, label="Noise channel weight", minimum=0.0, help="Weight of the noise image within L1; the content has 1."
     )
     adversarial_start: int = parameter(
-        56,
+        50,
         label="Adversarial start",
         minimum=0,
         unit="epochs",
@@ -121,19 +122,24 @@ class DenoiseCT(Recipe):
         96, label="Patch size", minimum=16, maximum=1024, unit="pixels", help="Side of the square training patches."
     )
     batch_size: int = parameter(8, label="Batch size", minimum=1, maximum=512, help="Patches per step.")
-    epochs: int = parameter(66, label="Epochs", minimum=1, help="Training length; an epoch ends with a validation.")
+    epochs: int = parameter(60, label="Epochs", minimum=1, help="Training length; an epoch ends with a validation.")
     steps_per_epoch: int = parameter(
         100, label="Steps per epoch", minimum=1, help="Optimiser steps between validations."
     )
     dose_augmentation: bool = parameter(
         True,
         label="Random dose",
-        help="Scale the noise of each patch at random, as if doses between 10 and 90 % were drawn.",
+        help="Scale the noise of each patch at random, as if doses between 10 and 95 % were drawn.",
     )
     kernel_augmentation: bool = parameter(
         True,
         label="Random sharpness",
         help="Soften and re-texture some patches, as other reconstruction kernels would.",
+    )
+    structure_augmentation: bool = parameter(
+        True,
+        label="Foreign structure",
+        help="Replace the anatomy of some patches by shrunken, re-scaled structure, which other scans may show.",
     )
     flips: bool = parameter(True, label="Flips", help="Mirror and transpose patches at random.")
     seed: int = parameter(0, label="Seed", minimum=0, help="The same seed on the same device gives the same training.")
