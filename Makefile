@@ -5,12 +5,11 @@ RUN := $(VENV)/bin/python
 TORCH := torch==2.13.0
 
 export QT_QPA_PLATFORM ?= offscreen
-export PYTHONPATH := MedGANSynthesis
 
 .PHONY: demo test lint format bench clean
 
 demo: $(VENV)/demo
-	$(RUN) Testing/Host/run.py Testing/demo.py
+	$(RUN) Testing/Host/run.py Testing/Demo/demo.py
 
 test: $(VENV)/test
 	$(RUN) -m pytest
@@ -26,6 +25,7 @@ format: $(VENV)/test
 bench: $(VENV)/test
 	$(RUN) Testing/Benchmarks/bench_tiling.py
 	$(RUN) Testing/Benchmarks/bench_worker.py
+	$(RUN) Testing/Benchmarks/bench_import.py
 
 clean:
 	rm -rf $(VENV) output build

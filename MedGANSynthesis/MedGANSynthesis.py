@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import qt
 import slicer
 import vtk
 from medgan.errors import Cancelled, InputError, MedGANError
-from MedGANSynthesisLib.Remark import Remark
-from MedGANSynthesisLib.SynthesisJob import SynthesisJob
 from MedGANSynthesisLib.SynthesisLogic import SynthesisLogic
 from MedGANSynthesisLib.SynthesisParameterNode import MaskMode, SynthesisParameterNode
 from slicer.i18n import tr as _
@@ -20,7 +20,12 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+if TYPE_CHECKING:
+    from MedGANSynthesisLib.SynthesisJob import SynthesisJob
+
 TASK = "denoise-ct"
+# Slicer's own documentation, to which modules link by default, has no pages of extensions.
+DOCUMENTATION = "https://github.com/SlicerMedGAN/SlicerMedGAN#readme"
 
 
 class MedGANSynthesis(ScriptedLoadableModule):
@@ -36,7 +41,8 @@ class MedGANSynthesis(ScriptedLoadableModule):
             "Turn one volume into another with a trained generator, for example a low-dose CT into a clean one. "
             "Results are synthetic: they are computed by a neural network and not acquired by a scanner."
         )
-        self.parent.helpText += self.getDefaultModuleDocumentationLink()
+        link = _('For more information, see the <a href="{url}">online documentation</a>.').format(url=DOCUMENTATION)
+        self.parent.helpText += f"<p>{link}</p>"
         self.parent.acknowledgementText = _(
             "MedGAN reimplements published methods; each model card names the publication and the training data."
         )
@@ -55,6 +61,8 @@ class MedGANSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self) -> None:
         """Build the panel. Called once."""
+        from MedGANSynthesisLib.Remark import Remark
+
         ScriptedLoadableModuleWidget.setup(self)
         panel = slicer.util.loadUI(self.resourcePath("UI/MedGANSynthesis.ui"))
         self.layout.addWidget(panel)
@@ -112,11 +120,13 @@ class MedGANSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show and follow a parameter node, or none."""
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
+            node = self._parameterNode.parameterNode
+            self.removeObserver(node, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
         self._parameterNode, self._guiTag = parameterNode, None
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
+            # Not the wrapper: the mixin keeps what it has observed, and there is a new wrapper at every entry.
+            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.updatePanel)
             self.updatePanel()
 
     def updatePanel(self, caller=None, event=None) -> None:

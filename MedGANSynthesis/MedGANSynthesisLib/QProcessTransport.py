@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
+import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import qt
 from medgan.errors import WorkerError
@@ -16,8 +18,15 @@ _SLICE_S = 1.0
 
 
 def interpreterPath() -> str:
-    """Slicer's interpreter, itself rather than its launcher: killing the launcher would not end the interpreter."""
-    return shutil.which("python-real") or shutil.which("PythonSlicer") or sys.executable
+    """Slicer's interpreter, itself rather than its launcher: killing the launcher would not end the interpreter.
+
+    Beside the launcher PythonSlicer it is called python-real in an installed Slicer and python in a build tree.
+    """
+    launcher = shutil.which("PythonSlicer")
+    if launcher is None:
+        return shutil.which("python-real") or sys.executable
+    folder = str(Path(launcher).parent)
+    return shutil.which("python-real", path=folder) or shutil.which("python", path=folder) or launcher
 
 
 class QProcessTransport:
@@ -37,7 +46,7 @@ class QProcessTransport:
         self._errors = ErrorOutput()
         self._alarmCallback: Callable[[], None] | None = None
         self._alarm = _singleShotTimer(self._ring)
-        self._waker = _singleShotTimer(lambda: None)
+        self._waker = _singleShotTimer()  # its event alone ends the waiting in pump
 
     @property
     def running(self) -> bool:
@@ -185,8 +194,17 @@ class _Process:
         self._deliver(self)
 
 
-def _singleShotTimer(slot: Callable[[], None]):
+def _singleShotTimer(method: Callable[[], None] | None = None):
+    """A timer for a method of its owner, whom it does not keep alive: a connection would do so for ever."""
     timer = qt.QTimer()
     timer.setSingleShot(True)
-    timer.connect("timeout()", slot)
+    if method is not None:
+        reference = weakref.WeakMethod(method)
+
+        def ring() -> None:
+            alive = reference()
+            if alive is not None:
+                alive()
+
+        timer.connect("timeout()", ring)
     return timer

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 import vtk
-from medgan.errors import InputError
+from medgan.errors import InputError, WorkerError
 from slicer.i18n import tr as _
 
 from .Gate import REMOVED_ROLE, Gate, removeWithDisplay
@@ -80,7 +80,7 @@ class SynthesisJob:
 
         def done(clientJob) -> None:
             self._clientJob = clientJob
-            if clientJob.detail:
+            if clientJob.detail and isinstance(clientJob.error, WorkerError):  # the other errors explain themselves
                 logging.error(clientJob.detail)
             if onDone is not None:
                 onDone(self)

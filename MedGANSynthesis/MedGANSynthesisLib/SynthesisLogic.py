@@ -1,18 +1,15 @@
-"""SynthesisLogic: applies generators to volume nodes; for the console, other modules and the panel alike."""
+"""SynthesisLogic: applies generators to volume nodes; for the console, other modules and the panel alike.
+
+Slicer's start waits for this file, so what does the work is imported when there is work.
+"""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from medgan.errors import InputError
 from slicer.i18n import tr as _
-
-from .dependencies import ensureEngineDependencies
-from .engineClient import engineClient, stopEngine
-from .Gate import Gate
-from .nodes import volumeFromNode
-from .segmentMask import maskFromSegment
-from .SynthesisJob import SynthesisJob, Target
 
 _REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
 
@@ -25,6 +22,8 @@ class SynthesisLogic:
     """
 
     def __init__(self):
+        from .Gate import Gate
+
         self.gate = Gate()
 
     def models(self, task: str) -> list:
@@ -74,11 +73,18 @@ class SynthesisLogic:
         Raises:
             MedGANError: one sentence that says what is wrong and what to do.
         """
+        from .dependencies import ensureEngineDependencies
+        from .engineClient import engineClient
+        from .nodes import nodeName, volumeFromNode
+        from .segmentMask import maskFromSegment
+        from .SynthesisJob import SynthesisJob, Target
+
         volume = volumeFromNode(volumeNode)
         if not 0.0 <= strength <= 1.0:
             raise InputError(_("The strength is {value}; give a number from 0 to 1.").format(value=strength))
         bundle = _bundle(model if model is not None else task)
-        bundle.applicability(volume)
+        for warning in bundle.applicability(volume):
+            logging.warning(f"{nodeName(volumeNode)}: {warning}")  # on the console; the panel shows them itself
         mask = None
         if segmentationNode is not None:
             mask = maskFromSegment(segmentationNode, segmentID, volumeNode, maskMode, softEdgeMm)
@@ -105,6 +111,8 @@ class SynthesisLogic:
 
     def stopEngine(self) -> None:
         """End the process that computes, cancelling all jobs; the next call starts another."""
+        from .engineClient import stopEngine
+
         stopEngine()
 
 

@@ -33,6 +33,8 @@ def volumeFromNode(node) -> Volume:
         raise InputError(
             _("'{name}' is not a gray-value or color image; choose another volume.").format(name=nodeName(node))
         )
+    if node.GetScene() is None:
+        raise InputError(_("'{name}' was deleted; choose another volume.").format(name=nodeName(node)))
     image = node.GetImageData()
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         raise InputError(_("'{name}' holds no voxels; load or create its image first.").format(name=nodeName(node)))

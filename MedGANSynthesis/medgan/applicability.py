@@ -69,12 +69,12 @@ def _intensities(volume: Volume, manifest: Manifest) -> list[str]:
     reach = trained["99"] - trained["1"]
     if manifest.units == "HU" and low >= -100:
         return [
-            f"The darkest voxels are at {low:.0f}, but in Hounsfield units air is at -1000: this looks like an MR, "
-            "or a CT without its rescale intercept; do not trust the result."
+            f"The darkest voxels are at {low:.6g}, but in Hounsfield units air is at -1000: this looks like an MR, "
+            "or a CT without its rescale intercept; unless it is a crop without any air, do not trust the result."
         ]
     if low < trained["1"] - 0.5 * reach or high > trained["99"] + 1.0 * reach:
         return [
-            f"Intensities from {low:.0f} to {high:.0f}{unit} lie outside what the model was trained on "
+            f"Intensities from {low:.6g} to {high:.6g}{unit} lie outside what the model was trained on "
             f"({trained['1']:.0f} to {trained['99']:.0f}{unit}); check the result with care."
         ]
     return []

@@ -42,9 +42,9 @@ def another_kernel(
     noises, and fails on the next scan; so targets are smoothed and mostly given a new texture, and rarely the noise is
     made coarser.
     """
-    clean = _smooth(clean, generator.uniform(0.3, 1.3))
+    clean = _smooth(clean, generator.uniform(0.3, 2.0))
     if generator.random() < 0.7:
-        texture = _smooth(generator.standard_normal(clean.shape, dtype=np.float32), generator.uniform(0.6, 1.6))
+        texture = _smooth(generator.standard_normal(clean.shape, dtype=np.float32), generator.uniform(0.6, 2.5))
         amplitude = generator.uniform(2.0, 18.0) / texture.std()
         clean += amplitude * texture * (clean > -950.0)  # scanners clip air, so it shows no noise
     if generator.random() < 0.2:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import applicability
-from .errors import BundleError, InputError
+from .errors import BundleError, InputError, MedGANError, missing_package
 from .manifest import Manifest
 from .volume import Geometry, Volume
 
@@ -70,6 +70,10 @@ class Bundle:
             section = metadata["medgan"]
         except FileNotFoundError:
             raise BundleError(f"{path} is no bundle: it holds no configs/metadata.json.") from None
+        except OSError as error:
+            raise BundleError(
+                f"The metadata of the bundle {path} cannot be read ({error.strerror}); check its permissions."
+            ) from error
         except (ValueError, KeyError, TypeError):
             raise BundleError(f"{path} is no MedGAN bundle: its metadata has no readable 'medgan' section.") from None
         manifest = Manifest.from_dict(section, str(path))
@@ -155,16 +159,26 @@ class Bundle:
 
         Raises:
             BundleError: the weights are missing, altered, or do not fit the network.
+            MedGANError: PyTorch is not installed.
         """
         from . import recipes
+        from .device import require_torch
 
         if self.sha256 != self.measured_sha256:
             raise BundleError(
                 f"The weights of '{self.title}' are not the ones its metadata describes (SHA-256 differs); "
                 "install it again."
             )
+        require_torch()
+        try:
+            recipe = recipes.recipe_class(self.task).from_dict(self.manifest.recipe)
+        except (InputError, KeyError) as error:
+            raise BundleError(
+                f"The network of '{self.title}' is not known to this version of MedGAN ({str(error).rstrip('.')}); "
+                "update MedGAN, or install the bundle again."
+            ) from error
         state = {key: value.float() for key, value in self._tensors(self.weights).items()}
-        generator = recipes.recipe_class(self.task).from_dict(self.manifest.recipe).build_generator()
+        generator = recipe.build_generator()
         try:
             generator.load_state_dict(state)
         except RuntimeError as error:
@@ -178,7 +192,10 @@ class Bundle:
         """SHA-256 of the weights file as it is."""
         if not self.weights.is_file():
             raise BundleError(self._missing_weights())
-        return file_sha256(self.weights)
+        try:
+            return file_sha256(self.weights)
+        except OSError as error:
+            raise BundleError(f"{self.weights} cannot be read ({error.strerror}); check its permissions.") from error
 
     def verify(self, report: Callable[[str], None] | None = None) -> None:
         """Check everything that can be checked: files, hash, network, halo, self-test.
@@ -203,10 +220,7 @@ class Bundle:
             from safetensors import SafetensorError
             from safetensors.torch import load_file
         except ImportError as error:
-            raise BundleError(
-                f"The Python package {error.name} is missing; in Slicer install the PyTorch extension, elsewhere run: "
-                f"pip install {error.name}"
-            ) from None
+            raise MedGANError(missing_package(error)) from error
         try:
             return load_file(path)
         except (OSError, SafetensorError) as error:
@@ -255,7 +269,7 @@ def resolve(name_or_path: str | Path) -> Bundle:
     """The bundle meant by a folder, a bundle's name, or a task (its first bundle).
 
     Raises:
-        BundleError: nothing fits.
+        BundleError: nothing fits, or what is meant is damaged.
     """
     text = str(name_or_path)
     if os.sep in text or "/" in text or Path(text).is_dir():
@@ -264,5 +278,8 @@ def resolve(name_or_path: str | Path) -> Bundle:
     for bundle in bundles:
         if text in (bundle.name, bundle.task):
             return bundle
+    for folder in search_folders():
+        if (folder / text / "configs" / "metadata.json").exists():
+            return Bundle.load(folder / text)  # it was not listed because it is damaged: this says how
     known = ", ".join(bundle.name for bundle in bundles) or "none"
     raise BundleError(f"There is no model '{text}'; installed are: {known}. A folder can be given as well.")

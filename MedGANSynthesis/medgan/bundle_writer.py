@@ -87,7 +87,7 @@ def write_identity(path: Path, task: str, **fields: Any) -> Bundle:
 
 def _write(path: Path, manifest: Manifest, fill: Any, metadata: dict[str, Any], licence_text: str) -> Bundle:
     """Fill a folder beside ``path``, then swap it in."""
-    beside = path.with_name(f".{os.getpid()}-{path.name}")
+    beside, before = (path.with_name(f".{os.getpid()}-{word}{path.name}") for word in ("", "before-"))
     try:
         (beside / "models").mkdir(parents=True)
         (beside / "configs").mkdir()
@@ -98,21 +98,24 @@ def _write(path: Path, manifest: Manifest, fill: Any, metadata: dict[str, Any], 
         (beside / "docs" / "README.md").write_text(model_card(manifest, metadata), encoding="utf-8")
         (beside / "LICENSE").write_text(licence_text, encoding="utf-8")
         if path.exists():
-            shutil.rmtree(path)
+            os.replace(path, before)
         os.replace(beside, path)
     except OSError as error:
         raise InputError(
             f"The bundle could not be written to {path} ({error.strerror}); free disk space or choose another folder."
         ) from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if before.exists() and not path.exists():
+            os.replace(before, path)
+        for leftover in (beside, before):
+            shutil.rmtree(leftover, ignore_errors=True)
     return Bundle.load(path)
 
 
 def _write_weights(folder: Path, generator: Any, manifest: Manifest) -> Manifest:
     """Weights and self-test pair; returns the manifest with their hash."""
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from .synthesizer import generate
 
@@ -120,11 +123,11 @@ def _write_weights(folder: Path, generator: Any, manifest: Manifest) -> Manifest
         key: (value.half() if value.is_floating_point() else value).contiguous()
         for key, value in generator.state_dict().items()
     }
-    save_file(state, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(save(state))  # save_file would make it readable by its owner alone
     source = selftest_source(manifest)
     output = generate(generator, manifest.network, manifest.intensity_scale(), source, "cpu")
     pair = {"source": torch.from_numpy(source.array.copy()), "output": torch.from_numpy(output.array)}
-    save_file(pair, folder / SELFTEST)
+    (folder / SELFTEST).write_bytes(save(pair))
     return dataclasses.replace(manifest, sha256=file_sha256(folder / WEIGHTS))
 
 

@@ -15,6 +15,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from .errors import InputError
 from .files import write_json
 from .volume import Volume
@@ -103,10 +105,18 @@ class Dataset:
             read_volume(self.folder / path, modality=self.modality)[0] for path in (case.source, case.target)
         )
         if source.array.shape != target.array.shape or not source.geometry.is_close(target.geometry):
-            raise InputError(
-                f"Case {case.id}: source and target lie on different grids ({source.grid_shape} and "
-                f"{target.grid_shape} voxels); resample one onto the other."
+            same_size = source.array.shape == target.array.shape
+            what = (
+                "their origin, spacing or axes"
+                if same_size
+                else f"{source.array.shape} and {target.array.shape} voxels"
             )
+            raise InputError(
+                f"Case {case.id}: source and target lie on different grids ({what}); resample one onto the other."
+            )
+        for path, volume in ((case.source, source), (case.target, target)):
+            if volume.array.dtype.kind == "f" and not np.isfinite(volume.array).all():
+                raise InputError(f"{path} has voxels that are no number (NaN or infinite); replace them first.")
         return source, target
 
     def _check(self) -> None:

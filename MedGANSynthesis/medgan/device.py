@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import InputError
+from .errors import HALF_TORCH, InputError, MedGANError, missing_package
+
+
+def require_torch() -> None:
+    """Import torch.
+
+    Raises:
+        MedGANError: it is not installed, or only in part (an empty folder that an uninstallation left can be imported).
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise MedGANError(missing_package(error)) from error
+    if not hasattr(torch, "Tensor"):
+        raise MedGANError(HALF_TORCH)
 
 
 def choose_device(name: str = "auto") -> Any:

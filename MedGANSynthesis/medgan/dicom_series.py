@@ -78,6 +78,7 @@ def find_series(path: Path) -> tuple[list[Series], list[str]]:
         if file.name == "DICOMDIR" or not is_dicom(file):
             continue
         header = read_header(file)
+        _require_whole(file, header)
         if "Rows" not in header or header.get("Modality") in _NOT_IMAGES:
             others += 1
         elif {"LOCALIZER", "SCOUT"} & {str(kind).upper() for kind in header.get("ImageType") or ()}:
@@ -98,6 +99,14 @@ def find_series(path: Path) -> tuple[list[Series], list[str]]:
         left_out = f" (only {left_out})" if left_out else ""
         raise InputError(f"{path} holds no DICOM image that can be read as a volume{left_out}; choose another folder.")
     return sorted(found.values(), key=lambda s: (int(s.number) if s.number.isdigit() else 10**9, s.uid)), notes
+
+
+def _require_whole(path: Path, header: Any) -> None:
+    """Refuse a file that was cut short within its header; left out quietly, a slice would be missing."""
+    kind = header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")
+    is_image = kind is not None and "Image Storage" in getattr(kind, "name", "")
+    if "Rows" not in header and is_image and header.get("Modality") not in _NOT_IMAGES:
+        raise InputError(f"The DICOM file {path.name} ends before its pixels: it was cut short; copy it again.")
 
 
 def choose_series(series: list[Series], wanted: str | None, place: str) -> Series:

@@ -22,3 +22,21 @@ class Cancelled(MedGANError):
 
     def __init__(self, message: str = "Cancelled. Nothing was changed."):
         super().__init__(message)
+
+
+NO_TORCH = "PyTorch is not installed: install Slicer's PyTorch extension or run 'pip install torch'; try again."
+HALF_TORCH = (
+    "PyTorch is installed only in part: install it again with Slicer's PyTorch extension, or run "
+    "'pip install --force-reinstall torch'."
+)
+
+
+def missing_package(error: ImportError) -> str:
+    """What to tell the user of a package that is not there or cannot be loaded."""
+    package = (error.name or "").partition(".")[0]
+    if package == "torch":
+        return NO_TORCH if error.name == "torch" else HALF_TORCH
+    if isinstance(error, ModuleNotFoundError) and package:
+        return f"The Python package {package!r} is missing: run 'pip install {package}' and try again."
+    reason = next(iter(str(error).strip().splitlines()), "no reason given")
+    return f"A Python package cannot be loaded ({reason}); install it again."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,20 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, with those above it, and see whether files can be written there.
+
+    Raises:
+        InputError: they cannot.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(f"The folder {path} cannot be written to ({error.strerror}); choose another.") from error
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -82,7 +82,7 @@ def write_volume(
     """
     path = Path(path)
     extension = check_output(path, source)
-    _require_holdable(volume, path, extension)
+    check_format(path, volume.array.shape, volume.array.dtype.name, volume.geometry)
     facts = {"Units": volume.units, "Modality": volume.modality, **(provenance or {})}
     grid = volume.geometry.to_dict()
     with replacing(path) as beside:
@@ -188,13 +188,15 @@ def _with_modality(volume: Volume, notes: list[str], modality: str | None) -> tu
     return volume.with_array(volume.array, modality=modality, units="HU" if modality == "CT" else ""), notes
 
 
-def _require_holdable(volume: Volume, path: Path, extension: str) -> None:
-    kind = volume.array.dtype
-    if extension == ".png" and (volume.grid_shape[0] != 1 or kind not in (np.uint8, np.uint16)):
+def check_format(path: str | Path, shape: tuple[int, ...], dtype: str, geometry: Geometry) -> None:
+    """Raise InputError if the format of ``path`` cannot hold an array of ``(k, j, i[, c])`` on this grid."""
+    path, kind = Path(path), np.dtype(dtype)
+    extension = check_output(path)
+    if extension == ".png" and (shape[0] != 1 or kind not in (np.uint8, np.uint16)):
         raise InputError(f"{path.name}: PNG holds a single slice of 8 or 16 unsigned bits, this is {kind}; use .nrrd.")
     if extension in (".tif", ".tiff") and kind not in (np.uint8, np.int8, np.uint16, np.int16, np.float32):
         raise InputError(f"{path.name}: TIFF files here hold 8 or 16 bit or float32 values, not {kind}; use .nrrd.")
-    directions = volume.geometry.directions
+    directions = geometry.directions
     if extension.startswith(".nii") and np.abs(directions.T @ directions - np.eye(3)).max() > 1e-4:
         raise InputError(f"{path.name}: NIfTI cannot hold a grid with skewed axes; use .nrrd.")
 

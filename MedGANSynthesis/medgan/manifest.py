@@ -63,6 +63,21 @@ class Manifest:
         """Scaling between physical units and network numbers."""
         return intensity.from_dict(self.intensity)
 
+    def _check_types(self) -> None:
+        """Raises TypeError, or KeyError for a fingerprint that lacks a percentile."""
+        kinds = {"str": str, "int": int, "dict": dict, "list": list}
+        for item in dataclasses.fields(self):
+            kind, value = kinds.get(str(item.type).partition("[")[0]), getattr(self, item.name)
+            if kind is not None and not isinstance(value, kind):
+                raise TypeError(f"{item.name} is {value!r}")
+        for triple in (self.network.halo or (0, 0, 0), self.network.multiple, self.network.scale):
+            if not (isinstance(triple, tuple) and len(triple) == 3):
+                raise TypeError(f"the network has {triple!r} where three numbers belong")
+        for name in ("1", "5", "50", "95", "99") if "percentiles" in self.fingerprint else ():
+            float(self.fingerprint["percentiles"][name])
+        if not all(isinstance(row, dict) for row in self.results):
+            raise TypeError("the results are no table")
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         return dataclasses.asdict(self)
@@ -81,9 +96,10 @@ class Manifest:
                     f"{SCHEMA}); update MedGAN to use it."
                 )
             known = {item.name for item in dataclasses.fields(cls)}
-            manifest = cls(**{key: value for key, value in values.items() if key in known})
             network = NetworkSpec(**values.get("network", {}))
-            return dataclasses.replace(manifest, network=network)
+            manifest = cls(**{**{key: value for key, value in values.items() if key in known}, "network": network})
+            manifest._check_types()
+            return manifest
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(
                 f"The metadata of the bundle {where} is damaged ({error}); install the bundle again."

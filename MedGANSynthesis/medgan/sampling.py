@@ -34,9 +34,10 @@ class PatchSampler:
         for case in cases:
             source, target = dataset.volumes(case)
             if min(source.grid_shape[1:]) < recipe.patch_size:
+                most = min(source.grid_shape[1:]) // 16 * 16
                 raise InputError(
                     f"Case {case.id} is {source.grid_shape[1]} x {source.grid_shape[2]} pixels, smaller than a patch; "
-                    f"set patch_size to {min(source.grid_shape[1:]) // 16 * 16} or less."
+                    + (f"set patch_size to {most} or less." if most else "leave it out.")
                 )
             self.pairs.append((source.array, target.array, recipe.intensity_scale().fit(source.array)))
 
@@ -63,11 +64,11 @@ class PatchSampler:
         noise = noisy - clean
         if self.recipe.structure_augmentation and generator.random() < 0.4:
             clean = augment.structure(self._region(generator), clean.shape, generator)
-        if self.recipe.kernel_augmentation and generator.random() < 0.4:
+        if self.recipe.kernel_augmentation and generator.random() < 0.5:
             clean, noise = augment.another_kernel(clean, noise, generator)
         if self.recipe.dose_augmentation:
             noise *= augment.noise_factor(generator)
-        noisy = np.maximum(clean + noise, LOWEST_HU)
+        noisy = np.maximum(clean + noise, min(LOWEST_HU, noisy.min()))  # as scanners clip, or as low as it was
         pair = np.stack([scale.forward(noisy, slice(k, k + 1)), scale.forward(clean, slice(k, k + 1))])
         if self.recipe.flips:
             pair = augment.flip(pair, generator)

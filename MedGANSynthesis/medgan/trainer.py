@@ -7,15 +7,19 @@ equal N, stop, M.
 
 from __future__ import annotations
 
+import errno
+import logging
 import math
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .dataset import Dataset
+from .device import require_torch
 from .errors import InputError
-from .files import replacing, write_json
+from .files import make_folder, replacing, write_json
 from .recipes.base import Recipe
 
 if TYPE_CHECKING:
@@ -59,7 +63,9 @@ def train(
         raise InputError(
             f"The dataset was made for the task {dataset.task}, the recipe is for {recipe.TASK}; choose one."
         )
+    require_torch()
     run = Trainer(recipe, dataset, Path(out_dir), device, progress or (lambda fraction, message: None))
+    make_folder(Path(out_dir))  # not only after the first epoch, which may take hours
     if resume:
         run.load_checkpoint()
     while run.epoch < recipe.epochs:
@@ -77,6 +83,7 @@ class Trainer:
         from .device import choose_device
         from .sampling import PatchSampler
 
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision of every run
         self.recipe, self.dataset, self.out_dir, self.progress = recipe, dataset, out_dir, progress
         self.device = choose_device(device)
         accelerator = {"cuda": "cuda", "mps": "mps"}.get(self.device.type, "cpu")
@@ -216,7 +223,10 @@ class Trainer:
             "discriminator_optimiser": self.discriminator_optimiser.state_dict(),
         }
         with replacing(self.out_dir / "checkpoint.pt") as beside:
-            torch.save(state, beside)
+            try:
+                torch.save(state, beside)
+            except RuntimeError as error:  # this is what torch makes of a full disk
+                raise OSError(errno.EIO, "writing stopped half way") from error
         write_json(self.out_dir / "history.json", self.history)
 
     def load_checkpoint(self) -> None:
@@ -231,19 +241,31 @@ class Trainer:
         if not path.exists():
             return
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-        except Exception as error:
-            raise InputError(
-                f"{path} cannot be read ({type(error).__name__}); start anew with resume=False."
-            ) from error
-        different = [
-            key for key, value in self.recipe.to_dict().items() if key != "epochs" and state["recipe"].get(key) != value
-        ]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                state = torch.load(path, map_location=self.device, weights_only=True)
+            recipe = dict(state["recipe"])
+        except Exception as error:  # torch raises whatever its parser stumbles over
+            raise self._damaged(path, error) from error
+        wanted = {key: value for key, value in self.recipe.to_dict().items() if key != "epochs"}
+        different = [key for key, value in wanted.items() if recipe.get(key) != value]
         if different:
             raise InputError(
                 f"{path} was made with another {', '.join(different)}; use the same value, "
-                "or resume=False to start anew."
+                "or resume=False (--no-resume) to start anew."
             )
+        try:
+            self._restore(state)
+        except Exception as error:
+            raise self._damaged(path, error) from error
+
+    @staticmethod
+    def _damaged(path: Path, error: Exception) -> InputError:
+        return InputError(
+            f"{path} cannot be read ({type(error).__name__}); start anew with resume=False (--no-resume)."
+        )
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.epoch, self.seconds, self.history = state["epoch"], state["seconds"], state["history"]
         self.average = state["average"]
         self.generator.module.load_state_dict(state["generator"])

@@ -25,7 +25,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from . import __version__, protocol
-from .errors import MedGANError, WorkerError
+from .errors import MedGANError, WorkerError, missing_package
 from .shared_array import AttachedBlocks, view
 from .volume import Geometry, Volume
 
@@ -162,11 +162,8 @@ def _sentence(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return "The computation ran out of memory: crop the volume, close other data, or choose the CPU."
-    if isinstance(error, ModuleNotFoundError):
-        package = (error.name or "").partition(".")[0]
-        if package == "torch":
-            return "PyTorch is not installed: install Slicer's PyTorch extension or run 'pip install torch'; try again."
-        return f"The Python package {package!r} is missing: run 'pip install {package}' and try again."
+    if isinstance(error, ImportError):
+        return missing_package(error)
     reason = next(iter(str(error).strip().splitlines()), "")
     return f"The computation failed ({type(error).__name__}: {reason}) and nothing was changed; please report it."
 

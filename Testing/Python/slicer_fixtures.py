@@ -4,10 +4,15 @@ import os
 import signal
 import time
 
+import client_fixtures
 import numpy as np
 import slicer
 from medgan.volume import Geometry
 from MedGANSynthesisLib.nodes import Contents, setGeometryOfNode, setHounsfieldUnits
+from MedGANSynthesisLib.QProcessTransport import interpreterPath
+
+# In Slicer sys.executable is a launcher, which turns the death of what it started into an ordinary exit code.
+FAKE_WORKER = [interpreterPath(), *client_fixtures.FAKE_WORKER[1:]]
 
 
 def obliqueGeometry(seed=0, leftHanded=False):

@@ -190,7 +190,14 @@ def test_interrupt_ends_with_130_and_leaves_no_output(identity, tmp_path):
     fifo = tmp_path / "slow.nrrd"  # reading a pipe that nobody fills waits until the interrupt
     os.mkfifo(fifo)
     command = [sys.executable, "-m", "medgan", "apply", str(identity), str(fifo), str(tmp_path / "out.nrrd")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    # A test run in the background of a shell ignores the interrupt, and its children would inherit that.
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         writer = _open_when_read(fifo, process)
         process.send_signal(signal.SIGINT)

@@ -1,20 +1,24 @@
 """The engine under Qt's event loop: client and worker over QProcessTransport. Runs in Slicer and on the test host."""
 
+import gc
 import os
 import signal
 import sys
 import tempfile
 import time
 import unittest
+import weakref
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import qt
-from client_fixtures import FAKE_WORKER, LAUNCHED_WORKER, bundle, is_alive, oblique_volume, shared_blocks, wait_until
+from client_fixtures import LAUNCHED_WORKER, bundle, is_alive, oblique_volume, shared_blocks, wait_until
 from medgan.bundle import Bundle
 from medgan.client import Client
 from medgan.errors import Cancelled, InputError, WorkerError
-from MedGANSynthesisLib.QProcessTransport import QProcessTransport
+from MedGANSynthesisLib.QProcessTransport import QProcessTransport, interpreterPath
+from slicer_fixtures import FAKE_WORKER
 
 
 def runEventLoop(condition, timeoutS=60.0):
@@ -40,6 +44,27 @@ class QProcessEngineTest(unittest.TestCase):
     def waitUntilStuck(self, job):
         self.assertTrue(runEventLoop(lambda: job.message == "stuck"))
         return self.client.worker_pid
+
+    @unittest.skipIf(sys.platform == "win32", "files that can be run")
+    def test_interpreterIsNotItsLauncher(self):
+        """In a build tree of Slicer the interpreter beside the launcher has another name than in an installed one."""
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {"PATH": folder}):
+            self.assertEqual(interpreterPath(), sys.executable)
+            for name in ("PythonSlicer", "python", "python-real"):
+                program = Path(folder) / name
+                program.write_text("#!/bin/sh\n")
+                program.chmod(0o755)
+                self.assertEqual(interpreterPath(), str(program))
+
+    def test_timersDoNotKeepATransportAlive(self):
+        transport, rung = QProcessTransport(), []
+        transport.set_alarm(0, lambda: rung.append(True))
+        self.assertTrue(runEventLoop(lambda: rung))
+        transport.set_alarm(600, lambda: None)
+        reference = weakref.ref(transport)
+        del transport
+        gc.collect()
+        self.assertIsNone(reference())
 
     def test_identityReturnsEveryVoxel(self):
         for dtype in (np.int16, np.float32, np.uint8):
@@ -139,7 +164,7 @@ class QProcessEngineTest(unittest.TestCase):
         client.stop()
 
     def test_programThatIsNoWorker(self):
-        python = FAKE_WORKER[0]
+        python = interpreterPath()
         programs = {
             "import no_such_module": "could not start .*No module named 'no_such_module'",
             "print('Welcome!')": "unexpected, b'Welcome!'",

@@ -55,6 +55,11 @@ class PackagingTest(unittest.TestCase):
         self.assertEqual(modules - set(built), set())
         self.assertEqual(modules, set(MODULES))
 
+    def test_documentationIsOnTheHomepage(self):
+        homepage = re.search(r'set\(EXTENSION_HOMEPAGE "([^"]+)"\)', (ROOT / "CMakeLists.txt").read_text("utf-8"))[1]
+        for module in MODULES:
+            self.assertIn(f'"{homepage}#', (ROOT / module / f"{module}.py").read_text("utf-8"))
+
     def test_iconAndPanelAreThere(self):
         for module in MODULES:
             resources = ROOT / module / "Resources"

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import slicer
-from client_fixtures import FAKE_WORKER
 from client_fixtures import bundle as fakeBundle
 from medgan.bundle import Bundle
 from medgan.client import Client
@@ -27,6 +26,7 @@ from MedGANSynthesisLib.segmentMask import maskFromSegment
 from MedGANSynthesisLib.SynthesisJob import SynthesisJob, Target
 from MedGANSynthesisLib.SynthesisLogic import SynthesisLogic
 from slicer_fixtures import (
+    FAKE_WORKER,
     addSegment,
     addVolume,
     gridBits,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import qt
 import slicer
+import vtk
 from medgan.bundle import Bundle
 from medgan.errors import InputError
 from MedGANSynthesisLib.engineClient import engineClient, stopEngine
@@ -90,7 +91,7 @@ class SynthesisWidgetTest(unittest.TestCase):
             self.assertTrue(getattr(self.ui, name).text, name)
         module = slicer.modules.medgansynthesis
         self.assertEqual(module.title, "MedGAN Synthesis")
-        self.assertIn("documentation", module.helpText)
+        self.assertIn("SlicerMedGAN#readme", module.helpText)
         self.assertTrue(module.acknowledgementText)
 
     def test_nothingToApplyToWithoutSource(self):
@@ -254,6 +255,7 @@ class SynthesisWidgetTest(unittest.TestCase):
         widget._parameterNode.sourceVolume = addVolume(randomArray())
         widget._parameterNode.model = "identity"
         self.assertTrue(widget.Observations)
+        self.assertTrue(all(isinstance(observation[0], vtk.vtkObject) for observation in widget.Observations))
         widget.ui.applyButton.click()
         job = widget._job
         widget.cleanup()

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import NoReturn
 
-from ..errors import BundleError, Cancelled, InputError, MedGANError
+from ..errors import BundleError, Cancelled, InputError, MedGANError, missing_package
 from . import apply, bundle, models, train, worker
 
 EXIT_OK, EXIT_INPUT, EXIT_BUNDLE, EXIT_FAILED, EXIT_CANCELLED = 0, 2, 3, 4, 130
@@ -70,5 +70,9 @@ def _report(error: BaseException) -> int:
 
 
 def _unexpected(error: BaseException) -> str:
+    if isinstance(error, ImportError):
+        return missing_package(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this image; crop it, or close other programs."
     first_line = (str(error).strip().splitlines() or ["no message"])[0]
     return f"unexpected {type(error).__name__}: {first_line} (run medgan --debug ... for details)"

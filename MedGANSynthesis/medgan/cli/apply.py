@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
 from .console import Progress, note
+
+if TYPE_CHECKING:
+    from ..bundle import Bundle
+    from ..volume import Volume
 
 _HELP = """\
 Run a generator on one image and write the result, on the same grid as the input.
@@ -73,6 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     volume, notes = read_volume(arguments.input, arguments.series, arguments.modality)
     for text in notes:
         note(text, arguments.quiet)
+    _check_formats(bundle, volume, arguments)
     from ..synthesizer import Synthesizer
 
     synthesizer = Synthesizer(bundle, device=arguments.device)
@@ -87,3 +92,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.second_output is not None:
         write_volume(result.removed, arguments.second_output, provenance, source=arguments.input)
     note(f"wrote {' and '.join(str(path) for path in outputs)} ({result.compute_seconds:.1f} s).", arguments.quiet)
+
+
+def _check_formats(bundle: Bundle, volume: Volume, arguments: argparse.Namespace) -> None:
+    """Refuse formats that cannot hold what will be computed, before it is."""
+    from ..image_io import check_format
+
+    spec = bundle.outputs(volume)["image"]
+    check_format(arguments.output, spec.shape, spec.dtype, spec.geometry)
+    if arguments.second_output is not None:
+        check_format(arguments.second_output, spec.shape, "float32", spec.geometry)

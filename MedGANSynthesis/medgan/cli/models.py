@@ -51,7 +51,8 @@ def describe(bundle: Bundle) -> dict[str, str]:
 
 def measured_gain(results: list[dict[str, Any]]) -> str:
     """Mean gain in PSNR (dB) over the untouched input, of the test cases a bundle was measured on."""
-    gains = [row["output_psnr_db"] - row["input_psnr_db"] for row in results if "output_psnr_db" in row]
+    pairs = [(row.get("output_psnr_db"), row.get("input_psnr_db")) for row in results]
+    gains = [pair[0] - pair[1] for pair in pairs if all(isinstance(value, int | float) for value in pair)]
     if not gains:
         return "not measured"
     cases = "1 case" if len(gains) == 1 else f"{len(gains)} cases"
