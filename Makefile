@@ -32,7 +32,7 @@ clean:
 
 # torch first and by exact version: any other spelling would pull gigabytes of CUDA libraries onto a machine without GPU.
 $(VENV)/demo $(VENV)/test: pyproject.toml
-	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'MedGAN needs Python 3.11 or newer; call: make PYTHON=python3.12')"
+	@$(PYTHON) -c "import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else 'The demo and the tests need Python 3.11, 3.12 or 3.13, for which there are wheels of slicer-core; call: make PYTHON=python3.12')"
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet $(TORCH)
 	$(RUN) -m pip install --quiet --editable ".[$(@F)]" $(TORCH)

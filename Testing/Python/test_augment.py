@@ -20,7 +20,7 @@ class AugmentTest(unittest.TestCase):
         for _ in range(20):
             patch = augment.structure(region, (3, 32, 32), self.generator)
             self.assertEqual((patch.shape, patch.dtype), ((3, 32, 32), np.float32))
-            self.assertTrue(-1024 <= patch.min() and patch.max() <= 3071)
+            self.assertTrue(patch.min() >= -1024 and patch.max() <= 3071)
             matches = [np.abs(np.corrcoef(patch[0].ravel(), region[0, :32, :32].ravel())[0, 1]) > 0.9]
             shrunk += not any(matches)
         self.assertTrue(0 < shrunk < 20)  # shrunk in some draws, of the same size in others
