@@ -43,7 +43,7 @@ def write_bundle(
         recipe: what it was trained with. spec: how it is fed, halo included.
         generator: torch module on the CPU.
         dataset: what it was trained on. results: rows of :func:`medgan.evaluate`.
-        details: title, version, licence (SPDX name), licence_text, intended_use, limits, authors.
+        details: title, version, licence (SPDX name), licence_text, schedule, intended_use, limits, authors.
     """
     generator = generator.half().float().eval()  # the self-test must see the weights that are stored
     sources = [dataset.volumes(case)[0] for case in dataset.split("train")]
@@ -60,7 +60,13 @@ def write_bundle(
         channels=spec.in_channels,
         intensity=recipe.intensity_scale().to_dict(),
         fingerprint=fingerprint(sources, patients),
-        training={"data": dataset.description, "licence": dataset.licence, "patients": patients, "cases": len(sources)},
+        training={
+            "data": dataset.description,
+            "licence": dataset.licence,
+            "patients": patients,
+            "cases": len(sources),
+            "schedule": details.get("schedule", f"{recipe.epochs} epochs of {recipe.steps_per_epoch} steps"),
+        },
         results=results,
         intended_use=details.get("intended_use", "Research on images like those it was trained on; not for diagnosis."),
         limits=details.get("limits", [f"Trained on {patients} patient(s) only."]),

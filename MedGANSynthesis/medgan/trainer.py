@@ -137,7 +137,7 @@ class Trainer:
         """Generator first, then discriminator, once each, as in the source."""
         import torch
 
-        from .losses import channel_weighted_l1, least_squares
+        from .losses import balancing_weights, channel_weighted_l1, least_squares
 
         recipe = self.recipe
         source, target = (
@@ -148,7 +148,8 @@ class Trainer:
         truth = torch.cat([target, centre - target], dim=1)
         adversarial = self.epoch >= recipe.adversarial_start and recipe.weight_adversarial > 0
         output = self.generator(source).float()
-        l1 = channel_weighted_l1(output, truth, (1.0, recipe.weight_noise_channel))
+        balance = balancing_weights(truth[:, 1:]) if recipe.balance_noise else None
+        l1 = channel_weighted_l1(output, truth, (1.0, recipe.weight_noise_channel), balance)
         loss = recipe.weight_l1 * l1
         report = {"l1": l1.item()}
         if adversarial:

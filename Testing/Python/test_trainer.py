@@ -27,7 +27,9 @@ class TrainerTest(unittest.TestCase):
         return torch.load(self.folder / name / "checkpoint.pt", weights_only=True)
 
     def test_learns_and_ends_in_a_bundle(self):
-        recipe = tiny_recipe(epochs=4, steps_per_epoch=25, averaging=0.9, learning_rate_generator=2e-3)
+        recipe = tiny_recipe(
+            epochs=4, steps_per_epoch=25, averaging=0.9, learning_rate_generator=2e-3, dose_augmentation=False
+        )
         fractions = []
         bundle = medgan.train(
             recipe,

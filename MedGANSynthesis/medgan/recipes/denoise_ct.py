@@ -44,6 +44,7 @@ class DenoiseCT(Recipe):
             "dose_augmentation": False,
             "kernel_augmentation": False,
             "structure_augmentation": False,
+            "balance_noise": False,
             "flips": False,
         },
         "recommended": {},
@@ -95,6 +96,9 @@ class DenoiseCT(Recipe):
     )
     weight_noise_channel: float = parameter(
         1.0, label="Noise channel weight", minimum=0.0, help="Weight of the noise image within L1; the content has 1."
+    )
+    balance_noise: bool = parameter(
+        True, label="Balance noise", help="Let patches of little noise count as much in L1 as those of much noise."
     )
     adversarial_start: int = parameter(
         50,
