@@ -30,7 +30,8 @@ bench: $(VENV)/test
 clean:
 	rm -rf $(VENV) output build
 
-# torch first and by exact version: any other spelling would pull gigabytes of CUDA libraries onto a machine without GPU.
+# torch first and by exact version, so that pip takes a build that lies on the machine (PIP_FIND_LINKS) instead of
+# looking for the newest.
 $(VENV)/demo $(VENV)/test: pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else 'The demo and the tests need Python 3.11, 3.12 or 3.13, for which there are wheels of slicer-core; call: make PYTHON=python3.12')"
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)

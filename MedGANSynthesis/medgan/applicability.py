@@ -4,9 +4,12 @@ intensities and field of view.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .errors import InputError
+from .intensity import PADDING_BELOW_HU
 from .manifest import Manifest
 from .volume import Volume
 
@@ -65,13 +68,18 @@ def _intensities(volume: Volume, manifest: Manifest) -> list[str]:
     if not trained:
         return []
     unit = f" {manifest.units}" if manifest.units else ""
-    low, high = np.percentile(_sample(volume.array), (1, 99))
     reach = trained["99"] - trained["1"]
-    if manifest.units == "HU" and low >= -100:
+    values = _sample(volume.array)
+    low, high = np.percentile(values, (1, 99))
+    stated = volume.units == "HU" and values.min() < 0  # a crop of soft tissue; raw values have no sign
+    if manifest.units == "HU" and low >= -100 and not stated:
         return [
             f"The darkest voxels are at {low:.6g}, but in Hounsfield units air is at -1000: this looks like an MR, "
             "or a CT without its rescale intercept; unless it is a crop without any air, do not trust the result."
         ]
+    if manifest.units == "HU" and values.min() < PADDING_BELOW_HU < values.max():
+        # one value far below air is what scanners put outside their field of view
+        low, high = np.percentile(values[values > values.min()], (1, 99))
     if low < trained["1"] - 0.5 * reach or high > trained["99"] + 1.0 * reach:
         return [
             f"Intensities from {low:.6g} to {high:.6g}{unit} lie outside what the model was trained on "
@@ -93,10 +101,20 @@ def _extent(volume: Volume, manifest: Manifest) -> list[str]:
             continue
         lowest, highest = manifest.fingerprint[key]
         for axis in axes:
-            if not lowest[axis] / tolerance <= values[axis] <= highest[axis] * tolerance:
+            least = lowest[axis] / tolerance
+            if key == "field_of_view_mm":
+                least = min(least, _seen_mm(manifest, axis))
+            if not least <= values[axis] <= highest[axis] * tolerance:
                 warnings.append(
                     f"The {label} along {'ijk'[axis]} is {values[axis]:.3g} mm, the model was trained on "
                     f"{lowest[axis]:.3g} to {highest[axis]:.3g} mm; check the result with care."
                 )
                 break
     return warnings
+
+
+def _seen_mm(manifest: Manifest, axis: int) -> float:
+    """How far the network looks along an axis (i, j, k): a crop larger than that is as good as the whole scan."""
+    halo = manifest.network.footprint.halos[2 - axis]
+    spacing_mm = manifest.fingerprint.get("spacing_mm")
+    return math.inf if halo is None or spacing_mm is None else (2 * halo + 1) * spacing_mm[0][axis]

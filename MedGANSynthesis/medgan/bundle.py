@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import numpy as np
 
 from . import applicability
 from .errors import BundleError, InputError, MedGANError, missing_package
+from .files import file_sha256
 from .manifest import Manifest
 from .volume import Geometry, Volume
 
@@ -234,12 +234,6 @@ class Bundle:
                 "when opened; ask for a bundle with safetensors weights."
             )
         return f"The bundle {self.path} lacks its weights ({WEIGHTS}); install it again."
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def search_folders() -> list[Path]:

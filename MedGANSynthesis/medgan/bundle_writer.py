@@ -12,10 +12,10 @@ import numpy as np
 
 from . import __version__
 from .applicability import fingerprint
-from .bundle import SELFTEST, WEIGHTS, Bundle, file_sha256
+from .bundle import SELFTEST, WEIGHTS, Bundle
 from .dataset import Dataset
 from .errors import InputError
-from .files import write_json
+from .files import file_sha256, write_json
 from .manifest import Manifest
 from .model_card import model_card
 from .network import NetworkSpec

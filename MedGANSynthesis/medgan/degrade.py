@@ -107,7 +107,9 @@ def simulate_low_dose(
         noise = simulator.noise_hu(simulator.project(square, pixel_mm), pixel_mm, dose, generator)[crop]
         # Detectors and reconstructions cannot report less than no attenuation at all, so scanners clip there.
         noisy = np.maximum(slice_hu + noise, min(-1024.0, float(slice_hu.min())))
-        low[k] = np.rint(noisy) if low.dtype.kind in "iu" else noisy
+        if low.dtype.kind in "iu":
+            noisy = np.clip(np.rint(noisy), np.iinfo(low.dtype).min, np.iinfo(low.dtype).max)
+        low[k] = noisy
         if progress is not None:
             progress((k + 1) / len(low), "Simulating a lower dose")
     return volume.with_array(low)

@@ -7,7 +7,6 @@ MedGAN wrote, or from the caller.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .files import replacing, write_json
+from .files import file_sha256, replacing, write_json
 from .volume import Geometry, Volume
 
 PREFIX = "MedGAN."
@@ -90,7 +89,7 @@ def write_volume(
             _write_checked(volume, beside, {**facts, "Geometry": json.dumps(grid)})
         else:
             _write_checked(volume, beside, {})
-            write_json(sidecar_path(path), {"ImageSHA256": _sha256(beside), "Geometry": grid, **facts})
+            write_json(sidecar_path(path), {"ImageSHA256": file_sha256(beside), "Geometry": grid, **facts})
     return path
 
 
@@ -165,7 +164,7 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
         facts = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return facts if isinstance(facts, dict) and facts.get("ImageSHA256") == _sha256(path) else {}
+    return facts if isinstance(facts, dict) and facts.get("ImageSHA256") == file_sha256(path) else {}
 
 
 def _without_alpha(volume: Volume, path: Path) -> tuple[Volume, list[str]]:
@@ -220,8 +219,3 @@ def _write_checked(volume: Volume, path: Path, facts: Mapping[str, str]) -> None
         raise OSError(errno.EIO, "the file does not read back as it was written")
     with path.open("r+b") as stream:
         os.fsync(stream.fileno())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

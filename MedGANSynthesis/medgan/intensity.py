@@ -14,6 +14,10 @@ import numpy as np
 
 from .errors import BundleError
 
+AIR_HU = -1024.0
+PADDING_BELOW_HU = -1200.0
+"""Scanners fill what lies outside their field of view with -2000 or -3024 HU: no measurement, and no air either."""
+
 
 @dataclass(frozen=True)
 class FittedScale:

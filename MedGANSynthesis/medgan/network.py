@@ -53,6 +53,9 @@ class IdentityNetwork:
     seconds = 0.0
     fallback = None
 
+    def return_to_device(self) -> None:
+        """It has none."""
+
     def tile_voxels(self) -> int | None:
         """No limit."""
         return None
@@ -68,16 +71,18 @@ class TorchNetwork:
     Args:
         generator: torch module in evaluation mode; takes ``(batch, channels, [k,] j, i)`` in network units.
         spec: how to feed it.
-        device: torch device; see :func:`medgan.device.choose_device`.
+        device: torch device; see :func:`medgan.device.choose_device`. The generator goes there with
+            :meth:`return_to_device`, before each volume: a full device then is a matter of falling back.
     """
 
     def __init__(self, generator: Any, spec: NetworkSpec, device: Any):
         import torch
 
         self.spec = spec
-        self.device = device
+        self.wanted_device = device
+        self.device = torch.device("cpu")
         self.seconds = 0.0
-        self.module = as_volume_network(generator.eval().requires_grad_(False), spec).to(device)
+        self.module = as_volume_network(generator.eval().requires_grad_(False), spec).to(self.device)
         if device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # ten bits of mantissa would show as seams between tiles
         if spec.dimensions == 2:
@@ -93,6 +98,12 @@ class TorchNetwork:
             if self.device.type == "cuda"
             else str(self.device)
         )
+
+    def return_to_device(self) -> None:
+        """Move to the device asked for, also after a lack of memory moved an earlier volume to the CPU."""
+        if self.device != self.wanted_device:
+            self.device = self.wanted_device
+            self.module.to(self.device)
 
     def tile_voxels(self) -> int | None:
         """Input voxels of the largest tile the free memory of the device allows."""

@@ -38,7 +38,7 @@ def probe(module: Any, in_channels: int, multiple: Triple, scale: Triple = (1, 1
     import torch
 
     with one_thread(), torch.no_grad():
-        network = copy.deepcopy(module).to(device="cpu", dtype=torch.float64).eval()
+        network = copy.deepcopy(module).cpu().double().eval()  # one after the other: MPS has no float64
         # layers that start at zero (residual branches) would hide from the comparison what training brings out
         for parameter in network.parameters():
             if not parameter.any():

@@ -22,7 +22,7 @@ class PatchSampler:
         recipe: patch and batch size, context, intensity scale, augmentation.
 
     Raises:
-        InputError: the split is empty or an image is smaller than a patch.
+        InputError: the split is empty, an image is smaller than a patch, or patches do not fit the network.
     """
 
     def __init__(self, dataset: Dataset, recipe: Recipe):
@@ -31,10 +31,16 @@ class PatchSampler:
         cases = dataset.split("train")
         if not cases:
             raise InputError(f"{dataset.folder} has no case in its train split, so there is nothing to learn from.")
+        step = recipe.network_spec().multiple[1]
+        if recipe.patch_size % step:
+            raise InputError(
+                f"The patch size of {recipe.patch_size} pixels does not fit the network; set patch_size to "
+                f"{-(-recipe.patch_size // step) * step}, a multiple of {step}."
+            )
         for case in cases:
             source, target = dataset.volumes(case)
             if min(source.grid_shape[1:]) < recipe.patch_size:
-                most = min(source.grid_shape[1:]) // 16 * 16
+                most = min(source.grid_shape[1:]) // max(step, 32) * max(step, 32)
                 raise InputError(
                     f"Case {case.id} is {source.grid_shape[1]} x {source.grid_shape[2]} pixels, smaller than a patch; "
                     + (f"set patch_size to {most} or less." if most else "leave it out.")
@@ -69,7 +75,7 @@ class PatchSampler:
         if self.recipe.dose_augmentation:
             noise *= augment.noise_factor(generator)
         noisy = np.maximum(clean + noise, min(LOWEST_HU, noisy.min()))  # as scanners clip, or as low as it was
-        pair = np.stack([scale.forward(noisy, slice(k, k + 1)), scale.forward(clean, slice(k, k + 1))])
+        pair = np.stack([scale.forward(noisy, neighbours), scale.forward(clean, neighbours)])
         if self.recipe.flips:
             pair = augment.flip(pair, generator)
         return pair[0], pair[1, context : context + 1]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InputError
-from .intensity import FixedScale, SliceStatistics
+from . import memory
+from .errors import InputError, MedGANError
+from .intensity import AIR_HU, PADDING_BELOW_HU, FixedScale, SliceStatistics
 from .network import IdentityNetwork, NetworkSpec, TorchNetwork
 from .provenance import describe
 from .tiling import Box, run_tiled
@@ -102,7 +103,8 @@ class Synthesizer:
             raise InputError(f"The output array must have shape {spec.shape} and type {spec.dtype}.")
         notes: list[str] = []
         before = self.network.seconds
-        _run(self.network, self.bundle.manifest.intensity_scale(), volume, image, strength, progress, notes.append)
+        source = volume.with_array(volume.array, units=spec.units)  # unstated units are taken as those of the model
+        _run(self.network, self.bundle.manifest.intensity_scale(), source, image, strength, progress, notes.append)
         provenance = describe(self.bundle, {"strength": strength}, self.network.device_name)
         result = Volume(image, spec.geometry, spec.units, spec.modality)
         return Result(result, volume, provenance, applicability, notes, self.network.seconds - before)
@@ -128,20 +130,33 @@ def _run(
     progress: Progress | None,
     notify: Callable[[str], None],
 ) -> None:
-    """Tile, scale, compute, scale back and write into ``image``."""
+    """Tile, scale, compute, scale back and write into ``image``.
+
+    Padding of a CT is shown to the network as air, and comes out as it was.
+    """
     source, fitted = volume.array, scale.fit(volume.array)
-    limits = None if image.dtype.kind == "f" else np.iinfo(image.dtype)
+    padded = volume.units == "HU" and float(source.min()) < PADDING_BELOW_HU
 
     def read(box: Box) -> np.ndarray:
-        return fitted.forward(source[box.slices], box.slices[0])[np.newaxis]
+        block = source[box.slices]
+        if padded:
+            block = np.where(block < PADDING_BELOW_HU, np.float32(AIR_HU), block)
+        return fitted.forward(_components_first(block), box.slices[0])
 
     def write(box: Box, block: np.ndarray) -> None:
-        generated = fitted.inverse(block[0], box.slices[0])
+        generated = fitted.inverse(block, box.slices[0])
+        if not np.isfinite(generated).all():  # would become arbitrary integers
+            raise MedGANError(
+                "The generator computed values that are no number; verify the model, or use another device."
+            )
+        generated = generated[0] if source.ndim == 3 else np.moveaxis(generated, 0, -1)
         if strength < 1.0:
             original = source[box.slices].astype(np.float32)
             generated = original + np.float32(strength) * (generated - original)
-        if limits is not None:
-            generated = np.clip(np.rint(generated, out=generated), limits.min, limits.max, out=generated)
+        if image.dtype.kind != "f":
+            generated = np.clip(np.rint(generated, out=generated), *_limits(image.dtype), out=generated)
+        if padded:
+            generated = np.where(source[box.slices] < PADDING_BELOW_HU, source[box.slices], generated)
         image[box.slices] = generated
 
     run_tiled(
@@ -150,11 +165,36 @@ def _run(
         network.predict,
         write,
         network.spec.footprint,
-        tile_voxels=_tile_voxels(network, volume),
+        tile_voxels=_place(network, volume, notify),
         progress=progress,
         notify=notify,
         on_fallback=network.fallback,
     )
+
+
+def _components_first(block: np.ndarray) -> np.ndarray:
+    """``(k, j, i[, c])`` as ``(c, k, j, i)``."""
+    return block[np.newaxis] if block.ndim == 3 else np.moveaxis(block, -1, 0)
+
+
+def _limits(dtype: np.dtype) -> tuple[np.float32, np.float32]:
+    """The range of an integer type in float32 numbers that it holds: the largest int32 itself rounds to 2**31."""
+    lowest, highest = np.float32(np.iinfo(dtype).min), np.float32(np.iinfo(dtype).max)
+    return lowest, highest if int(highest) <= np.iinfo(dtype).max else np.nextafter(highest, np.float32(0))
+
+
+def _place(network: IdentityNetwork | TorchNetwork, volume: Volume, notify: Callable[[str], None]) -> int | None:
+    """Put the network on its device, or on the CPU if there is no memory for it at all; returns the largest tile."""
+    try:
+        network.return_to_device()
+        return _tile_voxels(network, volume)
+    except Exception as error:
+        if network.fallback is None or not memory.is_out_of_memory(error):
+            raise
+    network.fallback()
+    memory.release_cached()
+    notify("Out of memory on the device before the first tile: computing on the CPU.")
+    return _tile_voxels(network, volume)
 
 
 def _tile_voxels(network: IdentityNetwork | TorchNetwork, volume: Volume) -> int | None:

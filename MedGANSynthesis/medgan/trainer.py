@@ -294,6 +294,7 @@ def _precision(device: Any) -> Any:
 
     if device.type == "cuda":
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    # builds without oneDNN (macOS on Apple silicon) lack the operator
+    if device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return "bf16-mixed"
     return "32-true"

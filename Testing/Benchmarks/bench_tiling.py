@@ -203,7 +203,9 @@ def verdict(rows: list[dict]) -> dict[str, Any]:
     result = {
         "largest_difference": max(row["difference"]["MedGAN"] for row in rows),
         "smallest_seam_of_monai": min(row["difference"][f"MONAI {o}"] for row in rows for o in OVERLAPS),
-        "smallest_speed_ratio_from_6_halos": min(row["speed_ratio"]["MONAI 0.5"] for row in large),
+        "smallest_speed_ratio_from_6_halos": min(
+            (row["speed_ratio"]["MONAI 0.5"] for row in large), default=float("nan")
+        ),
     }
     print(f"\nlargest difference from the whole    {result['largest_difference']:.1e}   goal < {GOAL_DIFFERENCE:g}")
     print(f"smallest difference of MONAI         {result['smallest_seam_of_monai']:.1e}")

@@ -8,11 +8,12 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-import medgan
 import numpy as np
 import torch
 from medgan.bundle import Bundle, find_bundles, resolve
 from medgan.errors import BundleError, InputError
+from medgan.files import file_sha256
+from medgan.network import NetworkSpec
 from medgan.volume import Geometry, Volume
 from training_fixtures import tiny_bundle
 
@@ -80,7 +81,7 @@ class BundleOnDisk(unittest.TestCase):
         path = self.copy("truncated")
         weights = path / "models" / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:100])
-        self.edit(path, sha256=medgan.bundle.file_sha256(weights))
+        self.edit(path, sha256=file_sha256(weights))
         with self.assertRaisesRegex(BundleError, "cannot be read as safetensors"):
             Bundle.load(path).build_generator()
 
@@ -134,7 +135,8 @@ class OutputsAndApplicability(unittest.TestCase):
             "percentiles": {"1": -1024.0, "5": -1000.0, "50": -900.0, "95": 150.0, "99": 700.0},
         }
         path = Path(cls.folder.name) / "identity"
-        cls.bundle = Bundle.create_identity(path, modality="CT", units="HU", fingerprint=fingerprint)
+        spec = NetworkSpec(halo=(0, 56, 56))
+        cls.bundle = Bundle.create_identity(path, modality="CT", units="HU", fingerprint=fingerprint, network=spec)
 
     @classmethod
     def tearDownClass(cls):
@@ -159,6 +161,17 @@ class OutputsAndApplicability(unittest.TestCase):
         )
         for volume, sentence in cases:
             self.assertRegex(" ".join(self.bundle.applicability(volume)), sentence)
+
+    def test_ordinary_ct_gives_no_warning(self):
+        body = np.random.default_rng(0).normal(40, 30, (3, 500, 500)).astype(np.int16)
+        padded = np.random.default_rng(0).integers(-1000, 200, (3, 500, 500)).astype(np.int16)
+        for padding in (-2000, -3024):
+            padded[:, :60] = padding  # outside the field of view of the scanner
+            self.assertEqual(self.bundle.applicability(self.volume(padded.copy())), [])
+        self.assertEqual(self.bundle.applicability(self.volume(body)), [])  # soft tissue alone
+        self.assertEqual(self.bundle.applicability(self.volume(padded[:, :160, 100:260])), [])  # a crop
+        twice = self.bundle.applicability(self.volume((padded - 1024).clip(-3000)))  # the intercept applied twice
+        self.assertRegex(" ".join(twice), "outside what the model was trained on")
 
     def test_nan_is_refused(self):
         array = np.zeros((3, 4, 5), np.float32)

@@ -10,8 +10,8 @@ import torch
 from medgan import network, recipes
 from medgan.bundle import Bundle
 from medgan.device import choose_device
-from medgan.errors import Cancelled, InputError
-from medgan.synthesizer import Synthesizer
+from medgan.errors import Cancelled, InputError, MedGANError
+from medgan.synthesizer import Synthesizer, generate
 from medgan.tile_plan import Footprint
 from medgan.tiling import run_tiled
 from medgan.volume import Geometry, Volume
@@ -34,6 +34,17 @@ class IdentityTest(unittest.TestCase):
                     np.testing.assert_array_equal(result.volume.array, volume.array)
                     self.assertEqual(result.volume.array.dtype, dtype)
                     self.assertIs(result.volume.geometry, volume.geometry)
+
+    def test_colors_and_the_ends_of_integer_types(self):
+        with tempfile.TemporaryDirectory() as folder:
+            colors = Synthesizer(Bundle.create_identity(Path(folder) / "colors", channels=3))
+            array = np.random.default_rng(0).integers(0, 256, (4, 7, 9, 3)).astype(np.uint8)
+            np.testing.assert_array_equal(colors(Volume(array), strength=0.5).volume.array, array)
+            synthesizer = Synthesizer(Bundle.create_identity(Path(folder) / "identity"))
+            for dtype in (np.uint16, np.int32, np.uint32, np.int64):
+                ends = np.array([np.iinfo(dtype).min, np.iinfo(dtype).max], dtype).reshape(1, 1, 2)
+                result = synthesizer(Volume(ends)).volume.array.astype(np.float64)
+                np.testing.assert_allclose(result, ends.astype(np.float64), rtol=1e-6)
 
 
 class GeneratorTest(unittest.TestCase):
@@ -97,6 +108,43 @@ class GeneratorTest(unittest.TestCase):
         self.assertLessEqual(np.abs(result.astype(int) - expected).max(), 1)
         self.assertGreater((expected == 0).mean(), 0.01)
 
+    def test_padding_of_a_scanner_is_left_alone_and_changes_nothing_beside_it(self):
+        air, padded = ct((2, 32, 32)), ct((2, 32, 32))
+        air.array[:, :, :7], padded.array[:, :, :7] = -1024, -3024
+        for units in ("HU", ""):
+            result = self.synthesizer(padded.with_array(padded.array, units=units)).volume.array
+            np.testing.assert_array_equal(result[:, :, :7], padded.array[:, :, :7])
+            np.testing.assert_array_equal(result[:, :, 7:], self.synthesizer(air).volume.array[:, :, 7:])
+
+    def test_no_memory_before_the_first_tile_and_the_device_again_afterwards(self):
+        volume = ct((2, 64, 64), np.float32)
+        expected = self.synthesizer(volume).volume.array
+        synthesizer = Synthesizer(self.bundle, "cpu")
+        synthesizer.network.wanted_device = torch.device("meta")  # stands for a device that has memory for nothing
+        plan = network.TorchNetwork.tile_voxels
+
+        def full(self):
+            if self.device.type == "meta":
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return plan(self)
+
+        moves = []
+
+        def move(module, device):
+            moves.append(torch.device(device).type)
+            return module
+
+        with (
+            mock.patch.object(network.TorchNetwork, "tile_voxels", full),
+            mock.patch.object(type(synthesizer.network.module), "to", move),  # weights on "meta" would be lost
+        ):
+            for _ in range(2):
+                result = synthesizer(volume)
+                np.testing.assert_allclose(result.volume.array, expected, atol=1e-5 * np.ptp(expected))
+                self.assertRegex(" ".join(result.notes), "computing on the CPU")
+                self.assertEqual(result.provenance["Device"], "cpu")
+        self.assertEqual(moves, ["meta", "cpu", "meta", "cpu"])
+
     def test_out_of_memory_halves_the_tile_then_falls_back(self):
         volume = ct((2, 64, 64), np.float32)
         expected = self.synthesizer(volume).volume.array
@@ -116,6 +164,13 @@ class GeneratorTest(unittest.TestCase):
         np.testing.assert_allclose(result.volume.array, expected, atol=1e-5 * np.ptp(expected))
         self.assertEqual(moved, [True])
         self.assertTrue(any("CPU" in note for note in result.notes), result.notes)
+
+    def test_numbers_that_are_none_stop_the_work(self):
+        with (
+            mock.patch.object(network.TorchNetwork, "predict", lambda self, block: block * np.float32(np.nan)),
+            self.assertRaisesRegex(MedGANError, "no number"),
+        ):
+            self.synthesizer(ct((1, 16, 16)))
 
     def test_progress_and_cancel(self):
         fractions = []
@@ -138,14 +193,14 @@ class GeneratorTest(unittest.TestCase):
 
 
 class PublishedPresetTest(unittest.TestCase):
-    def test_position_dependent_network_is_blended_without_seams(self):
+    def test_a_position_dependent_network_is_recognised_and_blending_keeps_every_voxel(self):
         recipe = recipes.get("denoise-ct", preset="published", base_width=4)
         generator = recipe.build_generator()
         spec = recipe.measured_spec(generator)
         self.assertIn(spec.halo, (None, (0, None, None)))
         volume = ct((2, 96, 96), np.float32)
         image = np.empty_like(volume.array)
-        identity = run_tiled(
+        run_tiled(
             volume.grid_shape,
             lambda box: volume.array[box.slices][np.newaxis],
             lambda block: block,
@@ -153,7 +208,6 @@ class PublishedPresetTest(unittest.TestCase):
             Footprint(spec.halo, spec.multiple),
             tile_voxels=48 * 48,
         )
-        self.assertIsNone(identity)
         np.testing.assert_allclose(image, volume.array, atol=2e-3)
 
     def test_slice_statistics_do_not_depend_on_tiles(self):
@@ -164,6 +218,17 @@ class PublishedPresetTest(unittest.TestCase):
         np.testing.assert_allclose(fitted.forward(array[1:2, 5:9], slice(1, 2)), whole[1:2, 5:9], rtol=1e-6)
         np.testing.assert_allclose(whole[1], (array[1] - array[1].mean()) / array[1].var(), rtol=1e-3, atol=1e-6)
         np.testing.assert_allclose(fitted.inverse(whole.copy()), array, atol=0.05)
+
+
+class InstanceNormTest(unittest.TestCase):
+    def test_images_of_any_size(self):
+        recipe = recipes.get("denoise-ct", normalisation="instance", base_width=4)
+        generator = recipe.build_generator()
+        spec = recipe.measured_spec(generator)
+        for shape in ((2, 40, 40), (1, 3, 3)):
+            volume = ct(shape)
+            result = generate(generator, spec, recipe.intensity_scale(), volume, "cpu")
+            np.testing.assert_allclose(result.array, volume.array, atol=1e-2)  # untrained: gives its input
 
 
 class DeviceTest(unittest.TestCase):

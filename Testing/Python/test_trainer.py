@@ -6,9 +6,11 @@ import unittest
 from pathlib import Path
 
 import medgan
+import numpy as np
 import torch
 from medgan.dataset import Dataset
 from medgan.errors import Cancelled, InputError
+from medgan.sampling import PatchSampler
 from training_fixtures import tiny_dataset, tiny_recipe
 
 
@@ -128,6 +130,27 @@ class BadDatasets(unittest.TestCase):
     def test_patches_larger_than_the_image(self):
         with self.assertRaisesRegex(InputError, "set patch_size to 64 or less"):
             medgan.train(tiny_recipe(patch_size=96), self.folder, self.folder.parent / "run")
+
+    def test_patches_that_do_not_fit_the_network(self):
+        with self.assertRaisesRegex(InputError, "set patch_size to 52, a multiple of 4"):
+            medgan.train(tiny_recipe(patch_size=50), self.folder, self.folder.parent / "run")
+
+    def test_each_slice_is_scaled_by_its_own_statistics(self):
+        """As in application: a neighbor in 2.5-D is not scaled by the statistics of the middle slice."""
+        recipe = tiny_recipe(
+            context_slices=1, intensity="slice-deviation", patch_size=64, flips=False, dose_augmentation=False
+        )
+        sampler = PatchSampler(Dataset.load(self.folder), recipe)
+        source, target, _scale = sampler.pairs[0]
+        source = source * np.arange(1, len(source) + 1)[:, np.newaxis, np.newaxis]
+        scale = recipe.intensity_scale().fit(source)
+        sampler.pairs = [(source, target, scale)]
+        scaled = scale.forward(source)
+        for patch in sampler.batch(0)[0]:
+            middle = min(range(len(scaled)), key=lambda k: np.abs(scaled[k] - patch[1]).max())
+            for offset in (-1, 0, 1):
+                expected = scaled[np.clip(middle + offset, 0, len(scaled) - 1)]
+                np.testing.assert_allclose(patch[1 + offset], expected, atol=1e-4)
 
     def test_no_training_case(self):
         self.edit(lambda content: content["cases"].pop(0))

@@ -101,7 +101,7 @@ class DenoiseCT(Recipe):
         True, label="Balance noise", help="Let patches of little noise count as much in L1 as those of much noise."
     )
     adversarial_start: int = parameter(
-        50,
+        62,
         label="Adversarial start",
         minimum=0,
         unit="epochs",
@@ -123,10 +123,10 @@ class DenoiseCT(Recipe):
         help="Decay of the running average of generator weights that is validated and shipped; 0 switches it off.",
     )  # fmt: skip
     patch_size: int = parameter(
-        96, label="Patch size", minimum=16, maximum=1024, unit="pixels", help="Side of the square training patches."
+        96, label="Patch size", minimum=32, maximum=1024, unit="pixels", help="Side of the square training patches."
     )
     batch_size: int = parameter(8, label="Batch size", minimum=1, maximum=512, help="Patches per step.")
-    epochs: int = parameter(60, label="Epochs", minimum=1, help="Training length; an epoch ends with a validation.")
+    epochs: int = parameter(68, label="Epochs", minimum=1, help="Training length; an epoch ends with a validation.")
     steps_per_epoch: int = parameter(
         100, label="Steps per epoch", minimum=1, help="Optimiser steps between validations."
     )
@@ -179,5 +179,6 @@ class DenoiseCT(Recipe):
 
     def network_spec(self) -> NetworkSpec:
         """A 2-D network; of its two outputs only the content is the result."""
-        step = 2**self.depth
+        # Instance norm has no statistics of a single pixel, which the smallest image is at the bottom of the U-Net.
+        step = 2**self.depth * (2 if self.normalisation == "instance" else 1)
         return NetworkSpec(dimensions=2, context=self.context_slices, multiple=(1, step, step))
