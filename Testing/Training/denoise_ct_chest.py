@@ -179,8 +179,10 @@ def ship(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict]) -> None:
                 "Measured only on simulated quarter doses: other parts of the same body, "
                 "and one head and neck of another scanner."
             ),
-            "On a scan that is quiet already (head and neck, photons calibrated) it does not beat non-local means: it blurs "
-            "fine bone.",
+            (
+                "On a scan that is quiet already (head and neck, photons calibrated) it does not beat non-local means: "
+                "it blurs fine bone."
+            ),
             "Not measured on real low-dose scans, on children, with metal, with contrast in the chest, or by readers.",
             (
                 "PSNR and SSIM are over whole slices, range [-1024, 3071] HU; "
