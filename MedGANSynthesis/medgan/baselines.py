@@ -12,7 +12,7 @@ from . import metrics
 from .volume import Volume
 
 GAUSSIAN_WIDTHS = (0.4, 0.5, 0.6, 0.7, 0.9, 1.2)
-NLM_NOISES_HU = (10.0, 15.0, 20.0, 30.0, 40.0, 55.0)
+NLM_NOISES_HU = (10.0, 15.0, 20.0, 30.0, 40.0, 55.0, 80.0, 110.0)
 
 
 def gaussian(volume: Volume, width: float) -> Volume:
