@@ -24,9 +24,10 @@ def check(volume: Volume, manifest: Manifest) -> list[str]:
     Raises:
         InputError: the volume holds NaN or infinite values.
     """
-    if volume.array.dtype.kind == "f" and not np.isfinite(volume.array).all():
-        count = int((~np.isfinite(volume.array)).sum())
-        raise InputError(f"The volume has {count} voxels that are no number (NaN or infinite); replace them first.")
+    if volume.non_finite:
+        raise InputError(
+            f"The volume has {volume.non_finite} voxels that are no number (NaN or infinite); replace them first."
+        )
     warnings = _modality(volume, manifest) + _intensities(volume, manifest)
     return warnings + _extent(volume, manifest)
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from .metrics import CT_RANGE_HU
+
 QUARTER_DOSE = 0.25
 LARGEST_SHRINKING = 3
-VALUE_RANGE_HU = (-1024.0, 3071.0)
 
 
 def structure(region: np.ndarray, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:
@@ -30,7 +31,7 @@ def structure(region: np.ndarray, shape: tuple[int, ...], generator: np.random.G
     patch = block.reshape(shape[0], shape[1], factor, shape[2], factor).mean(axis=(2, 4))
     contrast = np.exp(generator.uniform(np.log(0.15), np.log(1.2))) * generator.choice((-1.0, 1.0))
     moved = generator.uniform(-900.0, 600.0) + contrast * (patch - np.median(patch))
-    return np.clip(moved, *VALUE_RANGE_HU).astype(np.float32)
+    return np.clip(moved, *CT_RANGE_HU).astype(np.float32)
 
 
 def another_kernel(

@@ -15,8 +15,6 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from .errors import InputError
 from .files import write_json
 from .volume import Volume
@@ -115,7 +113,7 @@ class Dataset:
                 f"Case {case.id}: source and target lie on different grids ({what}); resample one onto the other."
             )
         for path, volume in ((case.source, source), (case.target, target)):
-            if volume.array.dtype.kind == "f" and not np.isfinite(volume.array).all():
+            if volume.non_finite:
                 raise InputError(f"{path} has voxels that are no number (NaN or infinite); replace them first.")
         return source, target
 

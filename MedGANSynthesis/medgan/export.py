@@ -16,7 +16,7 @@ from .bundle import Bundle
 from .errors import InputError, missing_package
 from .files import replacing
 
-FORMATS = {".ts": "TorchScript", ".onnx": "ONNX"}
+FORMATS = (".ts", ".onnx")
 INPUT, OUTPUT = "image", "pred"
 
 

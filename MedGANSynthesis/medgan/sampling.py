@@ -7,11 +7,10 @@ import numpy as np
 from . import augment
 from .dataset import Dataset
 from .errors import InputError
-from .intensity import FittedScale
+from .intensity import AIR_HU, FittedScale
 from .recipes.base import Recipe
 
 BODY_HU = -800.0
-LOWEST_HU = -1024.0
 
 
 class PatchSampler:
@@ -74,7 +73,7 @@ class PatchSampler:
             clean, noise = augment.another_kernel(clean, noise, generator)
         if self.recipe.dose_augmentation:
             noise *= augment.noise_factor(generator)
-        noisy = np.maximum(clean + noise, min(LOWEST_HU, noisy.min()))  # as scanners clip, or as low as it was
+        noisy = np.maximum(clean + noise, min(AIR_HU, noisy.min()))  # as scanners clip, or as low as it was
         pair = np.stack([scale.forward(noisy, neighbours), scale.forward(clean, neighbours)])
         if self.recipe.flips:
             pair = augment.flip(pair, generator)

@@ -159,6 +159,11 @@ class Volume:
         """Voxels along (k, j, i), without the component axis."""
         return self.array.shape[:3]
 
+    @property
+    def non_finite(self) -> int:
+        """How many values are no number (NaN or infinite)."""
+        return 0 if self.array.dtype.kind != "f" else int(self.array.size - np.count_nonzero(np.isfinite(self.array)))
+
     def with_array(self, array: np.ndarray, **changes: Any) -> Volume:
         """A volume of the same grid, units and modality (unless given) with other voxels."""
         return dataclasses.replace(self, array=array, **changes)

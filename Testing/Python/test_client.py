@@ -8,7 +8,6 @@ import pytest
 from client_fixtures import (
     FakeBundle,
     bundle,
-    fake_client,
     oblique_volume,
     shared_blocks,
 )
@@ -20,14 +19,6 @@ from medgan.synthesizer import Synthesizer
 from medgan.volume import Volume
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm")
-
-
-@pytest.fixture
-def client():
-    before = shared_blocks()
-    with fake_client() as client:
-        yield client
-    assert shared_blocks() <= before, "shared memory was left behind"
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.uint16, np.int32, np.float32, np.float64])

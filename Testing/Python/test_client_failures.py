@@ -29,14 +29,6 @@ from medgan.subprocess_transport import SubprocessTransport
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and /dev/shm")
 
 
-@pytest.fixture
-def client():
-    before = shared_blocks()
-    with fake_client() as client:
-        yield client
-    assert shared_blocks() <= before, "shared memory was left behind"
-
-
 @pytest.mark.parametrize(
     ("kind", "error", "sentence"),
     [
