@@ -1,10 +1,8 @@
-"""Classical denoisers, the least a generator has to beat. Tuned in their favour:
-on the very truth they are judged by.
-"""
+"""Classical denoisers, the least a generator of the task denoise-ct has to beat."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -43,11 +41,24 @@ def non_local_means(volume: Volume, noise: float) -> Volume:
 def best(
     method: Callable[[Volume, float], Volume], settings: tuple[float, ...], noisy: Volume, truth: Volume
 ) -> tuple[Volume, float]:
-    """The result of ``method`` with the setting of the highest PSNR against ``truth``, and that setting.
-
-    The setting is chosen on the middle slice, which keeps non-local means affordable.
-    """
-    middle = slice(len(noisy.array) // 2, len(noisy.array) // 2 + 1)
-    sample, reference = noisy.with_array(noisy.array[middle]), truth.array[middle]
-    setting = max(settings, key=lambda value: metrics.psnr_db(reference, method(sample, value).array))
+    """The result of ``method`` tuned in its favor on the truth it is judged by, and the setting of :func:`tuned`."""
+    setting = tuned(method, settings, [(noisy, truth)])
     return method(noisy, setting), setting
+
+
+def tuned(
+    method: Callable[[Volume, float], Volume], settings: tuple[float, ...], pairs: Sequence[tuple[Volume, Volume]]
+) -> float:
+    """The setting of ``method`` with the highest mean PSNR over (noisy, truth) pairs.
+
+    Only the middle slice of each pair is looked at, which keeps non-local means affordable.
+    """
+    samples = []
+    for noisy, truth in pairs:
+        middle = slice(len(noisy.array) // 2, len(noisy.array) // 2 + 1)
+        samples.append((noisy.with_array(noisy.array[middle]), truth.array[middle]))
+
+    def score(setting: float) -> float:
+        return float(np.mean([metrics.psnr_db(truth, method(noisy, setting).array) for noisy, truth in samples]))
+
+    return max(settings, key=score)

@@ -124,27 +124,52 @@ class Bundle:
         """The weights file."""
         return self.path / WEIGHTS
 
-    def outputs(self, volume: Volume) -> dict[str, OutputSpec]:
+    def outputs(
+        self, volume: Volume, target_spacing_mm: tuple[float, float, float] | None = None
+    ) -> dict[str, OutputSpec]:
         """What applying the bundle to ``volume`` will give.
 
         Integers stay integers of the same type where the result has the units of the source; otherwise float32.
 
+        Args:
+            target_spacing_mm: see :class:`~medgan.synthesizer.Synthesizer`.
+
         Raises:
-            InputError: the volume has the wrong number of components.
+            InputError: the volume has the wrong number of components, or the spacing of the result is not free.
         """
-        manifest = self.manifest
+        manifest, target = self.manifest, self.manifest.result()
         if volume.channels != manifest.channels:
             raise InputError(
                 f"'{self.title}' takes images of {manifest.channels} component(s) per voxel, "
                 f"this one has {volume.channels}."
             )
         scale = manifest.network.scale
-        shape = tuple(size * factor for size, factor in zip(volume.grid_shape, scale, strict=True))
-        geometry = volume.geometry if scale == (1, 1, 1) else volume.geometry.shifted((0, 0, 0), scale[::-1])
-        same_units = manifest.units in ("", volume.units) or not volume.units
+        grid = volume if target_spacing_mm is None else self.input_grid(volume, target_spacing_mm)
+        shape = tuple(size * factor for size, factor in zip(grid.grid_shape, scale, strict=True))
+        geometry = grid.geometry if scale == (1, 1, 1) else grid.geometry.shifted((0, 0, 0), scale[::-1])
+        units = target.units or manifest.units or volume.units
+        same_units = target.keeps_source and (units == volume.units or not volume.units)
         dtype = volume.array.dtype if same_units and volume.array.dtype.kind in "iu" else np.dtype(np.float32)
-        units, modality = manifest.units or volume.units, manifest.modality or volume.modality
-        return {"image": OutputSpec(shape + volume.array.shape[3:], dtype.name, geometry, units, modality)}
+        modality = target.modality or manifest.modality or volume.modality
+        channels = target.channels or volume.channels
+        shape = shape if channels == 1 else (*shape, channels)
+        return {"image": OutputSpec(shape, dtype.name, geometry, units, modality)}
+
+    def input_grid(self, volume: Volume, target_spacing_mm: tuple[float, float, float]) -> Volume:
+        """The empty grid that a super-resolving network has to be given to yield exactly this spacing.
+
+        Raises:
+            InputError: the network does not super-resolve, or a spacing is not positive.
+        """
+        from .working_grid import grid_of_spacing
+
+        factor = self.manifest.network.scale[::-1]
+        if factor == (1, 1, 1):
+            raise InputError(f"'{self.title}' keeps the grid of the source; leave the target spacing out.")
+        spacing_mm = tuple(float(value) for value in target_spacing_mm)
+        if len(spacing_mm) != 3 or not all(np.isfinite(value) and value > 0 for value in spacing_mm):
+            raise InputError(f"The target spacing {target_spacing_mm} must be three positive numbers in mm.")
+        return grid_of_spacing(volume, tuple(step * f for step, f in zip(spacing_mm, factor, strict=True)))
 
     def applicability(self, volume: Volume) -> list[str]:
         """One sentence for each way in which ``volume`` is unlike the training data; empty if it is alike.

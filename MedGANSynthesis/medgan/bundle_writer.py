@@ -20,7 +20,7 @@ from .manifest import Manifest
 from .model_card import model_card
 from .network import NetworkSpec
 from .recipes.base import Recipe
-from .volume import Volume
+from .volume import Geometry, Volume
 
 UNSTATED_LICENCE = "No licence has been stated for these weights; ask whoever trained them.\n"
 
@@ -57,8 +57,9 @@ def write_bundle(
         network=spec,
         modality=dataset.modality,
         units=dataset.units,
-        channels=spec.in_channels,
-        intensity=recipe.intensity_scale().to_dict(),
+        channels=sources[0].channels,
+        intensity=recipe.source_scale().to_dict(),
+        target=recipe.target().to_dict(),
         fingerprint=fingerprint(sources, patients),
         training={
             "data": dataset.description,
@@ -131,27 +132,33 @@ def _write_weights(folder: Path, generator: Any, manifest: Manifest) -> Manifest
     }
     (folder / WEIGHTS).write_bytes(save(state))  # save_file would make it readable by its owner alone
     source = selftest_source(manifest)
-    output = generate(generator, manifest.network, manifest.intensity_scale(), source, "cpu")
+    output = generate(generator, manifest.network, manifest.source_scale(), manifest.result(), source, "cpu")
     pair = {"source": torch.from_numpy(source.array.copy()), "output": torch.from_numpy(output.array)}
     (folder / SELFTEST).write_bytes(save(pair))
     return dataclasses.replace(manifest, sha256=file_sha256(folder / WEIGHTS))
 
 
 def selftest_source(manifest: Manifest) -> Volume:
-    """A noisy disc within the training intensities, 1 x 64 x 64: made up,
-    so that no patient's pixels are in a bundle.
-    """
+    """A noisy disc within the training intensities: made up, so that no patient's pixels are in a bundle."""
     generator = np.random.default_rng(0)
     percentiles = manifest.fingerprint["percentiles"]
     low, middle, high = percentiles["5"], percentiles["95"], percentiles["99"]
-    radius = np.hypot(*np.meshgrid(np.arange(64) - 31.5, np.arange(64) - 31.5))
+    spec = manifest.network
+    flat = spec.dimensions == 2 and spec.planes == (0,)
+    slices, size = (1 + 2 * spec.context, 64) if flat else (12, 40)
+    middle_at = (size - 1) / 2
+    radius = np.hypot(*np.meshgrid(np.arange(size) - middle_at, np.arange(size) - middle_at)) * 64 / size
     disc = np.where(radius < 26, middle, low) + np.where(radius < 8, high - middle, 0.0)
-    noisy = disc + generator.normal(0.0, 0.02 * (high - low), disc.shape)
-    return Volume(noisy[np.newaxis].astype(np.float32), units=manifest.units, modality=manifest.modality)
+    shape = (slices, size, size) if manifest.channels == 1 else (slices, size, size, manifest.channels)
+    disc = disc if manifest.channels == 1 else disc[..., np.newaxis]
+    noisy = (disc + generator.normal(0.0, 0.02 * (high - low), shape)).astype(np.float32)
+    geometry = Geometry(spacing_mm=spec.spacing_mm) if spec.spacing_mm else Geometry()
+    return Volume(noisy, geometry, manifest.units, manifest.modality)
 
 
 def _metadata(manifest: Manifest, details: dict[str, Any]) -> dict[str, Any]:
     """The part of ``metadata.json`` that the MONAI bundle specification asks for."""
+    result = manifest.result()
     channels = manifest.network.in_channels
     image = {
         "type": "image",
@@ -163,6 +170,14 @@ def _metadata(manifest: Manifest, details: dict[str, Any]) -> dict[str, Any]:
         "value_range": [],
         "is_patch_data": False,
         "channel_def": {str(channel): "image" for channel in range(channels)},
+    }
+    made = result.channels or manifest.channels
+    pred = {
+        **image,
+        "format": "hounsfield" if (result.units or manifest.units) == "HU" else "magnitude",
+        "modality": result.modality or image["modality"],
+        "num_channels": made,
+        "channel_def": {str(channel): "image" for channel in range(made)},
     }
     version = details.get("version", "1.0.0")
     return {
@@ -180,7 +195,7 @@ def _metadata(manifest: Manifest, details: dict[str, Any]) -> dict[str, Any]:
         "copyright": details.get("copyright", ""),
         "license": details.get("licence", ""),
         "intended_use": manifest.intended_use,
-        "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": image}},
+        "network_data_format": {"inputs": {"image": image}, "outputs": {"pred": pred}},
     }
 
 

@@ -83,6 +83,7 @@ class Client:
         *,
         device: str = "auto",
         strength: float = 1.0,
+        target_spacing_mm: tuple[float, float, float] | None = None,
         consume: Callable[[Any], Any] | None = None,
         on_progress: Callable[[Job], None] | None = None,
         on_done: Callable[[Job], None] | None = None,
@@ -94,6 +95,7 @@ class Client:
             bundle: the generator, or its folder.
             device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
             strength: 0 (input) to 1 (generator's output).
+            target_spacing_mm: spacing of a super-resolved result along i, j, k, by default what the model makes of it.
             consume: gets the ``Result`` with its voxels still in shared memory (read-only), to be copied from there
                 straight to where they belong. They may not be kept: the memory is reused afterwards. What ``consume``
                 returns is what ``job.result()`` returns; what it raises fails the job. Default: a ``Result`` of its
@@ -110,7 +112,8 @@ class Client:
             from .bundle import Bundle
 
             bundle = Bundle.load(Path(bundle))
-        outputs = bundle.outputs(volume)
+        wanted = () if target_spacing_mm is None else (tuple(float(value) for value in target_spacing_mm),)
+        outputs = bundle.outputs(volume, *wanted)
         places = {"source": (volume.array.shape, volume.array.dtype)}
         places |= {f"output {name}": (spec.shape, spec.dtype) for name, spec in outputs.items()}
         arrays = self._pool.acquire(places)
@@ -127,6 +130,7 @@ class Client:
             units=volume.units,
             modality=volume.modality,
             outputs={name: arrays.refs[f"output {name}"] for name in outputs},
+            target_spacing_mm=wanted[0] if wanted else None,
         )
         self._queue.append(job)
         self._start_next()

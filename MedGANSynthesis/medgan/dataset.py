@@ -117,6 +117,10 @@ class Dataset:
                 raise InputError(f"{path} has voxels that are no number (NaN or infinite); replace them first.")
         return source, target
 
+    def mask(self, case: Case) -> None:
+        """The body of a case on the grid of its source; None where the dataset holds none."""
+        return None
+
     def _check(self) -> None:
         owner: dict[str, str] = {}
         for case in self.cases:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import metrics
 from .dataset import Case, Dataset
-from .intensity import FixedScale, SliceStatistics
+from .intensity import Scale
 from .network import NetworkSpec
+from .target import Target
 
 if TYPE_CHECKING:
     from .bundle import Bundle
@@ -28,14 +29,15 @@ def evaluate(bundle: Bundle | str | Path, dataset: Dataset | str | Path, device:
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.load(dataset)
     cases = dataset.split("test") or dataset.split("validation")
     manifest = bundle.manifest
-    scale = manifest.intensity_scale()
-    return evaluate_generator(bundle.build_generator(), manifest.network, scale, dataset, cases, device)
+    scale, target = manifest.source_scale(), manifest.result()
+    return evaluate_generator(bundle.build_generator(), manifest.network, scale, target, dataset, cases, device)
 
 
 def evaluate_generator(
     generator: Any,
     spec: NetworkSpec,
-    scale: FixedScale | SliceStatistics,
+    scale: Scale,
+    target: Target,
     dataset: Dataset,
     cases: Sequence[Case],
     device: str = "auto",
@@ -45,13 +47,13 @@ def evaluate_generator(
 
     rows = []
     for case in cases:
-        source, target = dataset.volumes(case)
-        output = generate(generator, spec, scale, source, device)
+        source, truth = dataset.volumes(case)
+        output = generate(generator, spec, scale, target, source, device)
         rows.append(
             {
                 "case": case.id,
-                **{f"input_{key}": value for key, value in metrics.summary(target.array, source.array).items()},
-                **{f"output_{key}": value for key, value in metrics.summary(target.array, output.array).items()},
+                **{f"input_{key}": value for key, value in metrics.summary(truth.array, source.array).items()},
+                **{f"output_{key}": value for key, value in metrics.summary(truth.array, output.array).items()},
             }
         )
     return rows

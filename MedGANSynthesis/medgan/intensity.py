@@ -1,14 +1,15 @@
-"""Intensity scalings between physical units and the numbers a network sees; all affine, hence exactly invertible.
+"""Intensity scalings between physical units and the numbers a network sees.
 
-A scale is *fitted* to a volume first: fixed scales ignore it, statistical ones take an offset and a divisor per
-slice from it. The fitted scale then works on any block of slices, so a tile sees the same numbers as the whole
-volume would.
+A scale is *fitted* to a volume first: fixed scales ignore it, statistical ones take an offset and a divisor from it,
+for the whole volume or for every slice. The fitted scale then works on any block of slices, so a tile sees the same
+numbers as the whole volume would. Blocks are numpy arrays or torch tensors ``(components, k, j, i)``: the same code
+serves inference and training on a device.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -17,6 +18,26 @@ from .errors import BundleError
 AIR_HU = -1024.0
 PADDING_BELOW_HU = -1200.0
 """Scanners fill what lies outside their field of view with -2000 or -3024 HU: no measurement, and no air either."""
+
+
+class Fitted(Protocol):
+    """A scale fitted to a volume."""
+
+    def forward(self, block: Any, slices: slice | np.ndarray = slice(None)) -> Any:
+        """Network numbers (float32, a new array) of a physical block that covers ``slices``."""
+
+    def inverse(self, block: Any, slices: slice | np.ndarray = slice(None)) -> Any:
+        """Physical values of a float32 network block; may work in place."""
+
+
+class Scale(Protocol):
+    """How physical values become network numbers; written into a bundle's manifest by :meth:`to_dict`."""
+
+    def fit(self, array: np.ndarray) -> Fitted:
+        """The scale for one volume, shape ``(k, j, i[, c])``."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready description, read back by :func:`from_dict`."""
 
 
 @dataclass(frozen=True)
@@ -31,27 +52,29 @@ class FittedScale:
     offset: np.ndarray
     divisor: np.ndarray
 
-    def forward(self, block: np.ndarray, slices: slice = slice(None)) -> np.ndarray:
-        """Network numbers (float32, a new array) of a physical ``(..., k, j, i)`` block that covers ``slices``."""
-        scaled = block.astype(np.float32)
-        offset, divisor = self._along_k(slices)
-        if np.any(offset):
+    def forward(self, block: Any, slices: slice | np.ndarray = slice(None)) -> Any:
+        """See :class:`Fitted`."""
+        scaled = as_float(block)
+        offset, divisor = self._along_k(scaled, slices)
+        if np.any(self.offset):
             scaled -= offset
-        scaled *= np.float32(1.0) / divisor
+        scaled *= 1.0 / divisor
         return scaled
 
-    def inverse(self, block: np.ndarray, slices: slice = slice(None)) -> np.ndarray:
-        """Physical values of a float32 network block ``(..., k, j, i)``; works in place and returns ``block``."""
-        offset, divisor = self._along_k(slices)
+    def inverse(self, block: Any, slices: slice | np.ndarray = slice(None)) -> Any:
+        """See :class:`Fitted`; works in place and returns ``block``."""
+        offset, divisor = self._along_k(block, slices)
         block *= divisor
-        if np.any(offset):
+        if np.any(self.offset):
             block += offset
         return block
 
-    def _along_k(self, slices: slice) -> tuple[np.ndarray, np.ndarray]:
+    def _along_k(self, block: Any, slices: slice | np.ndarray) -> tuple[Any, Any]:
         if self.offset.ndim == 0:
+            if is_tensor(block):
+                return float(self.offset), float(self.divisor)
             return self.offset, self.divisor
-        return self.offset[slices, np.newaxis, np.newaxis], self.divisor[slices, np.newaxis, np.newaxis]
+        return tuple(like(values[slices], block)[:, None, None] for values in (self.offset, self.divisor))
 
 
 @dataclass(frozen=True)
@@ -63,6 +86,7 @@ class FixedScale:
         divisor: physical difference that becomes 1, for example 1000 HU.
     """
 
+    KIND: ClassVar[str] = "fixed"
     offset: float = 0.0
     divisor: float = 1000.0
 
@@ -71,8 +95,8 @@ class FixedScale:
         return FittedScale(np.float32(self.offset), np.float32(self.divisor))
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready description, read back by :func:`from_dict`."""
-        return {"kind": "fixed", "offset": self.offset, "divisor": self.divisor}
+        """See :class:`Scale`."""
+        return {"kind": self.KIND, **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,7 @@ class SliceStatistics:
     ``variance=True`` is what the published CNCL code does: dividing by the variance, not by the standard deviation.
     """
 
+    KIND: ClassVar[str] = "slice-statistics"
     variance: bool = True
 
     def fit(self, array: np.ndarray) -> FittedScale:
@@ -92,23 +117,141 @@ class SliceStatistics:
         return FittedScale(mean.astype(np.float32), spread.astype(np.float32))
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready description, read back by :func:`from_dict`."""
-        return {"kind": "slice-statistics", "variance": self.variance}
+        """See :class:`Scale`."""
+        return {"kind": self.KIND, **asdict(self)}
 
 
-_KINDS = {"fixed": FixedScale, "slice-statistics": SliceStatistics}
+@dataclass(frozen=True)
+class SliceRange:
+    """Smallest value of every slice to -1, largest to 1: what the published MR to CT code does to the MR."""
+
+    KIND: ClassVar[str] = "slice-range"
+
+    def fit(self, array: np.ndarray) -> FittedScale:
+        """Range of each slice of ``array``, shape ``(k, j, i)``."""
+        low, high = array.min(axis=(1, 2)).astype(np.float32), array.max(axis=(1, 2)).astype(np.float32)
+        half = (high - low) / 2
+        half[half == 0] = 1.0
+        return FittedScale((low + high) / 2, half)
+
+    def to_dict(self) -> dict[str, Any]:
+        """See :class:`Scale`."""
+        return {"kind": self.KIND}
 
 
-def from_dict(description: dict[str, Any]) -> FixedScale | SliceStatistics:
+@dataclass(frozen=True)
+class PercentileScale:
+    """Two values of the whole volume to 0 and 1 (``symmetric``: to -1 and 1), robust against single bright voxels.
+
+    Args:
+        low: percentile of all voxels that becomes the lower end; 0 is the smallest value.
+        high: percentile of the foreground (voxels above the mean, which in an MR is the patient) that becomes the
+            upper end; 100 is the largest value of all.
+        symmetric: map to -1 .. 1.
+        from_zero: the lower end is the value 0, as the published super-resolution takes it.
+    """
+
+    KIND: ClassVar[str] = "percentiles"
+    low: float = 0.5
+    high: float = 99.5
+    symmetric: bool = True
+    from_zero: bool = False
+
+    def fit(self, array: np.ndarray) -> FittedScale:
+        """Percentiles of ``array``, any shape."""
+        values = array.reshape(-1)
+        low = 0.0 if self.from_zero else float(np.percentile(values, self.low))
+        foreground = values if self.high >= 100 else values[values > values.mean(dtype=np.float64)]
+        high = float(np.percentile(foreground if foreground.size else values, self.high))
+        reach = high - low if high > low else 1.0  # a constant volume: keep it invertible
+        if self.symmetric:
+            return FittedScale(np.float32(low + reach / 2), np.float32(reach / 2))
+        return FittedScale(np.float32(low), np.float32(reach))
+
+    def to_dict(self) -> dict[str, Any]:
+        """See :class:`Scale`."""
+        return {"kind": self.KIND, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """CT windows as channels: each clips HU to its range and maps it to -1 .. 1; fits every volume alike.
+
+    Args:
+        windows_hu: (width, level) of each window in HU.
+    """
+
+    KIND: ClassVar[str] = "windows"
+    windows_hu: tuple[tuple[float, float], ...] = ((2000.0, 0.0),)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "windows_hu", tuple(tuple(window) for window in self.windows_hu))  # JSON gives lists
+
+    def fit(self, array: np.ndarray) -> Windows:
+        """The scale itself; ``array`` is not looked at."""
+        return self
+
+    def forward(self, block: Any, slices: slice | np.ndarray = slice(None)) -> Any:
+        """One channel per window of a block with one component."""
+        block = as_float(block)
+        channels = [((block - level) / (width / 2)).clip(-1.0, 1.0) for width, level in self.windows_hu]
+        return namespace(block).concatenate(channels)
+
+    def inverse(self, block: Any, slices: slice | np.ndarray = slice(None)) -> Any:
+        """HU by the first window, the widest by convention (source: pix2pix3D-CT)."""
+        width, level = self.windows_hu[0]
+        return block[:1] * (width / 2) + level
+
+    def to_dict(self) -> dict[str, Any]:
+        """See :class:`Scale`."""
+        return {"kind": self.KIND, "windows_hu": [list(window) for window in self.windows_hu]}
+
+
+def from_dict(description: dict[str, Any]) -> Scale:
     """The scale a bundle describes.
 
     Raises:
         BundleError: the kind or a field is unknown to this version.
     """
+    from .colour import ColourInput
+
+    kinds = {
+        kind.KIND: kind for kind in (FixedScale, SliceStatistics, SliceRange, PercentileScale, Windows, ColourInput)
+    }
     fields = dict(description)
     try:
-        return _KINDS[fields.pop("kind")](**fields)
-    except (KeyError, TypeError):
+        return kinds[fields.pop("kind")](**fields)
+    except (KeyError, TypeError, ValueError):
         raise BundleError(
             f"The intensity scaling {description} is not known to this version of MedGAN; update it."
         ) from None
+
+
+def is_tensor(block: Any) -> bool:
+    """Whether a block is a torch tensor rather than a numpy array (without importing torch)."""
+    return not isinstance(block, np.ndarray)
+
+
+def namespace(block: Any) -> Any:
+    """The module whose functions work on ``block``: numpy or torch."""
+    if not is_tensor(block):
+        return np
+    import torch
+
+    return torch
+
+
+def as_float(block: Any) -> Any:
+    """A float32 copy of a block."""
+    import_free = isinstance(block, np.ndarray)
+    return block.astype(np.float32) if import_free else block.float().clone()
+
+
+def like(values: np.ndarray, block: Any) -> Any:
+    """Float32 numbers of the kind and on the device of ``block``."""
+    values = np.asarray(values, np.float32)
+    if not is_tensor(block):
+        return values
+    import torch
+
+    return torch.as_tensor(values, device=block.device)

@@ -9,6 +9,7 @@ from typing import Any
 from . import intensity
 from .errors import BundleError
 from .network import NetworkSpec
+from .target import Target
 
 SCHEMA = 1
 
@@ -23,9 +24,10 @@ class Manifest:
         generator: "recipe" (built by the recipe) or "identity" (returns its input; for tests).
         recipe: every parameter of the recipe.
         network: how the generator is fed, with its halo.
-        modality: DICOM code of source and result, "" for any. units: unit of both, "" for any.
-        channels: components of source and result.
+        modality: DICOM code of the source, "" for any. units: unit of the source, "" for any.
+        channels: components of the source.
         intensity: scaling between units and network numbers, see :mod:`medgan.intensity`.
+        target: what the result is, see :class:`medgan.target.Target`; by default the same kind of image.
         fingerprint: of the training data: ``spacing_mm`` (lowest and highest per i, j, k), ``field_of_view_mm``
             (likewise), ``percentiles`` of the source intensities (name to value), ``patients``, ``cases``.
         training: what data, its licence, how long.
@@ -46,6 +48,7 @@ class Manifest:
     units: str = ""
     channels: int = 1
     intensity: dict[str, Any] = field(default_factory=lambda: {"kind": "fixed", "offset": 0.0, "divisor": 1.0})
+    target: dict[str, Any] = field(default_factory=dict)
     fingerprint: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -59,9 +62,13 @@ class Manifest:
         """Whether the generator returns its input (and needs no torch)."""
         return self.generator == "identity"
 
-    def intensity_scale(self) -> intensity.FixedScale | intensity.SliceStatistics:
-        """Scaling between physical units and network numbers."""
+    def source_scale(self) -> intensity.Scale:
+        """Scaling between physical units of the source and network numbers."""
         return intensity.from_dict(self.intensity)
+
+    def result(self) -> Target:
+        """What the generator's output is."""
+        return Target.from_dict(self.target)
 
     def _check_types(self) -> None:
         """Raises TypeError, or KeyError for a fingerprint that lacks a percentile."""

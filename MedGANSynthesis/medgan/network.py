@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .tile_plan import Footprint, Triple
+from .working_grid import WorkingGrid
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class NetworkSpec:
         multiple: sizes along (k, j, i) have to be multiples of this.
         scale: output voxels per input voxel along (k, j, i).
         halo: input voxels along (k, j, i) on each side that an output voxel depends on, None where unbounded.
+        coordinates: the last three of ``in_channels`` are the position along k, j, i in the whole volume, -1 to 1.
+        planes: axes (of k, j, i) across which a 2-D network takes its slices; the results of several are averaged.
+        canonical: the volume is turned to right-anterior-superior axes first, so that k slices are axial.
+        spacing_mm: spacing along i, j, k that the volume is resampled to first, None for its own.
+        body_only: what lies outside the body is shown to the network as the smallest value of the volume.
     """
 
     dimensions: int = 2
@@ -33,9 +39,14 @@ class NetworkSpec:
     multiple: Triple = (1, 1, 1)
     scale: Triple = (1, 1, 1)
     halo: tuple[int | None, int | None, int | None] | None = (0, 0, 0)
+    coordinates: bool = False
+    planes: tuple[int, ...] = (0,)
+    canonical: bool = False
+    spacing_mm: tuple[float, float, float] | None = None
+    body_only: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("multiple", "scale", "halo"):  # JSON gives lists
+        for name in ("multiple", "scale", "halo", "planes", "spacing_mm"):  # JSON gives lists
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
 
@@ -43,6 +54,11 @@ class NetworkSpec:
     def footprint(self) -> Footprint:
         """The same as the tiling needs it."""
         return Footprint(self.halo, self.multiple, self.scale)
+
+    @property
+    def working_grid(self) -> WorkingGrid:
+        """The grid the network works on."""
+        return WorkingGrid(self.canonical, self.spacing_mm)
 
 
 class IdentityNetwork:
@@ -140,4 +156,4 @@ def as_volume_network(generator: Any, spec: NetworkSpec) -> Any:
     """The generator as a module on ``(1, channels, k, j, i)``, whatever its dimension."""
     from .generators.slicewise import SliceBySlice
 
-    return SliceBySlice(generator, spec.context) if spec.dimensions == 2 else generator
+    return SliceBySlice(generator, spec.context, spec.planes) if spec.dimensions == 2 else generator

@@ -3,6 +3,7 @@
 Requests go to the worker's standard input, events come from its standard output. Every line names its ``kind`` (class)
 and the ``protocol`` version, so that a client and a worker of different MedGAN versions part with a clear sentence.
 Voxels lie in shared memory; an ``ArrayRef`` tells where.
+What a training reports goes as ``Watched``, with an ``event`` such as ``{"EpochDone": {...}}``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from .errors import WorkerError
+from .training_events import SampleDrawn, TrainingEvent
 
 PROTOCOL_VERSION = 1
 
@@ -55,6 +57,7 @@ class Apply:
         geometry: ``Geometry.to_dict()`` of the input, RAS, mm.
         units, modality: as in ``Volume``.
         outputs: where each result goes, by name; ``"image"`` is always among them.
+        target_spacing_mm: spacing of a super-resolved result along i, j, k; None for what the model makes of it.
     """
 
     job: int
@@ -66,6 +69,7 @@ class Apply:
     units: str
     modality: str
     outputs: dict[str, ArrayRef]
+    target_spacing_mm: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,9 +130,24 @@ class Failed:
     detail: str = field(default="")
 
 
-Message = Ping | Apply | Shutdown | Ready | Pong | Progress | Done | Failed
+@dataclass(frozen=True)
+class Watched:
+    """Event: what a training job reports, see :mod:`medgan.training_events`; it stays a job until ``Done``.
+
+    The images of a ``SampleDrawn`` are ``ArrayRef``s here, as all voxels.
+    """
+
+    job: int
+    event: TrainingEvent
+
+
+Message = Ping | Apply | Shutdown | Ready | Pong | Progress | Done | Failed | Watched
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Message)}
-_HINTS: dict[type, dict[str, Any]] = {kind: typing.get_type_hints(kind) for kind in (*_KINDS.values(), ArrayRef)}
+_TRAINING: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(TrainingEvent)}
+_HINTS: dict[type, dict[str, Any]] = {
+    kind: typing.get_type_hints(kind) for kind in (*_KINDS.values(), *_TRAINING.values(), ArrayRef)
+}
+_HINTS[SampleDrawn]["images"] = dict[str, ArrayRef]
 
 
 def encode(message: Message) -> bytes:
@@ -165,7 +184,8 @@ def decode(line: bytes) -> Message:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+        content = {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+        return {type(value).__name__: content} if type(value) in _TRAINING.values() else content
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return value
@@ -183,6 +203,8 @@ def _build(kind: type, content: Any) -> Any:
 def _convert(hint: Any, value: Any, name: str) -> Any:
     """``value`` from JSON as the annotated type; TypeError if it is something else."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint == TrainingEvent:
+        return _training_event(value)
     if origin is types.UnionType:
         return None if value is None else _convert(arguments[0], value, name)
     if hint is ArrayRef:
@@ -195,6 +217,13 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         return {key: _convert(arguments[1], item, name) for key, item in value.items()}
     if hint is float and type(value) in (int, float):
         return float(value)
-    if type(value) is hint:
+    if hint is Any or type(value) is hint:
         return value
     raise TypeError(f"field {name!r} has the wrong type")
+
+
+def _training_event(content: Any) -> TrainingEvent:
+    if not isinstance(content, dict) or len(content) != 1 or not content.keys() <= _TRAINING.keys():
+        raise TypeError("'event' is no event of a training")
+    [(kind, values)] = content.items()
+    return _build(_TRAINING[kind], values)

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import memory
-from .errors import InputError, MedGANError
-from .intensity import AIR_HU, PADDING_BELOW_HU, FixedScale, SliceStatistics
+from .errors import InputError
+from .generation import Generation
+from .intensity import Scale
 from .network import IdentityNetwork, NetworkSpec, TorchNetwork
 from .provenance import describe
-from .tiling import Box, run_tiled
+from .target import Target
 from .volume import Volume
+from .working_grid import resampled
 
 if TYPE_CHECKING:
     from .bundle import Bundle
 
 Progress = Callable[[float, str], None]
-_LEAST_TILES = 16
 
 
 @dataclass
@@ -47,7 +46,13 @@ class Result:
 
     @functools.cached_property
     def removed(self) -> Volume:
-        """Source minus result, on the same grid: what the generator took away (float32)."""
+        """Source minus result, on the same grid: what the generator took away (float32).
+
+        Raises:
+            InputError: source and result are different kinds of image or lie on different grids.
+        """
+        if self.source.array.shape != self.volume.array.shape or self.source.units not in ("", self.volume.units):
+            raise InputError("Source and result are different kinds of image, so there is no difference of them.")
         return self.source.with_array(np.subtract(self.source.array, self.volume.array, dtype=np.float32))
 
 
@@ -80,6 +85,7 @@ class Synthesizer:
         volume: Volume,
         *,
         strength: float = 1.0,
+        target_spacing_mm: tuple[float, float, float] | None = None,
         progress: Progress | None = None,
         out: Mapping[str, np.ndarray] | None = None,
     ) -> Result:
@@ -88,123 +94,52 @@ class Synthesizer:
         Args:
             volume: image of the kind the bundle takes.
             strength: 0 gives the source back, 1 the full effect, values between blend both.
+            target_spacing_mm: spacing of the result along i, j, k; for super-resolution only, by default the spacing
+                of the source divided by the model's factor.
             progress: called with (fraction, message); may raise to stop.
             out: ``{"image": array}`` to write into, of the shape and type of ``bundle.outputs(volume)["image"]``.
 
         Raises:
-            InputError: the volume cannot be used (wrong number of components, NaN) or ``strength`` is out of range.
+            InputError: the volume cannot be used (wrong number of components, NaN), ``strength`` is out of range or
+                cannot be had because source and result cannot be blended, or the model has no free spacing.
         """
         if not 0.0 <= strength <= 1.0:
             raise InputError(f"The strength must lie between 0 (source) and 1 (full effect), not {strength:g}.")
         applicability = self.bundle.applicability(volume)
-        spec = self.bundle.outputs(volume)["image"]
+        spec = self.bundle.outputs(volume, target_spacing_mm)["image"]
         image = out["image"] if out else np.empty(spec.shape, spec.dtype)
         if image.shape != spec.shape or image.dtype != np.dtype(spec.dtype):
             raise InputError(f"The output array must have shape {spec.shape} and type {spec.dtype}.")
+        manifest = self.bundle.manifest
+        target = manifest.result()
+        blends = target.keeps_source and manifest.network.scale == (1, 1, 1)
+        if strength < 1.0 and not blends:
+            raise InputError(f"'{self.bundle.title}' makes another kind of image, so its strength is always 1.")
         notes: list[str] = []
         before = self.network.seconds
-        source = volume.with_array(volume.array, units=spec.units)  # unstated units are taken as those of the model
-        _run(self.network, self.bundle.manifest.intensity_scale(), source, image, strength, progress, notes.append)
-        provenance = describe(self.bundle, {"strength": strength}, self.network.device_name)
+        source = volume.with_array(volume.array, units=manifest.units or volume.units)  # unstated: those of the model
+        if target_spacing_mm is not None:
+            source = resampled(source, self.bundle.input_grid(volume, target_spacing_mm))
+        Generation(self.network, manifest.source_scale(), target, source, image, strength, notes.append).run(progress)
+        parameters: dict[str, Any] = {"strength": strength}
+        if target_spacing_mm is not None:
+            parameters["target_spacing_mm"] = list(target_spacing_mm)
+        provenance = describe(self.bundle, parameters, self.network.device_name)
         result = Volume(image, spec.geometry, spec.units, spec.modality)
         return Result(result, volume, provenance, applicability, notes, self.network.seconds - before)
 
 
 def generate(
-    generator: Any, spec: NetworkSpec, scale: FixedScale | SliceStatistics, volume: Volume, device: str = "auto"
+    generator: Any, spec: NetworkSpec, scale: Scale, target: Target, volume: Volume, device: str = "auto"
 ) -> Volume:
     """Apply a torch generator that is no bundle yet (validation during training); float32 result."""
     from .device import choose_device
 
-    image = np.empty(volume.array.shape, np.float32)
-    _run(TorchNetwork(generator, spec, choose_device(device)), scale, volume, image, 1.0, None, lambda note: None)
-    return volume.with_array(image)
+    shape = tuple(size * factor for size, factor in zip(volume.grid_shape, spec.scale, strict=True))
+    channels = target.channels or volume.channels
+    image = np.empty(shape if channels == 1 else (*shape, channels), np.float32)
+    network = TorchNetwork(generator, spec, choose_device(device))
+    Generation(network, scale, target, volume, image, 1.0, lambda note: None).run(None)
+    geometry = volume.geometry.shifted((0, 0, 0), spec.scale[::-1]) if spec.scale != (1, 1, 1) else volume.geometry
+    return Volume(image, geometry, target.units or volume.units, target.modality or volume.modality)
 
-
-def _run(
-    network: IdentityNetwork | TorchNetwork,
-    scale: FixedScale | SliceStatistics,
-    volume: Volume,
-    image: np.ndarray,
-    strength: float,
-    progress: Progress | None,
-    notify: Callable[[str], None],
-) -> None:
-    """Tile, scale, compute, scale back and write into ``image``.
-
-    Padding of a CT is shown to the network as air, and comes out as it was.
-    """
-    source, fitted = volume.array, scale.fit(volume.array)
-    padded = volume.units == "HU" and float(source.min()) < PADDING_BELOW_HU
-
-    def read(box: Box) -> np.ndarray:
-        block = source[box.slices]
-        if padded:
-            block = np.where(block < PADDING_BELOW_HU, np.float32(AIR_HU), block)
-        return fitted.forward(_components_first(block), box.slices[0])
-
-    def write(box: Box, block: np.ndarray) -> None:
-        generated = fitted.inverse(block, box.slices[0])
-        if not np.isfinite(generated).all():  # would become arbitrary integers
-            raise MedGANError(
-                "The generator computed values that are no number; verify the model, or use another device."
-            )
-        generated = generated[0] if source.ndim == 3 else np.moveaxis(generated, 0, -1)
-        if strength < 1.0:
-            original = source[box.slices].astype(np.float32)
-            generated = original + np.float32(strength) * (generated - original)
-        if image.dtype.kind != "f":
-            generated = np.clip(np.rint(generated, out=generated), *_limits(image.dtype), out=generated)
-        if padded:
-            generated = np.where(source[box.slices] < PADDING_BELOW_HU, source[box.slices], generated)
-        image[box.slices] = generated
-
-    run_tiled(
-        volume.grid_shape,
-        read,
-        network.predict,
-        write,
-        network.spec.footprint,
-        tile_voxels=_place(network, volume, notify),
-        progress=progress,
-        notify=notify,
-        on_fallback=network.fallback,
-    )
-
-
-def _components_first(block: np.ndarray) -> np.ndarray:
-    """``(k, j, i[, c])`` as ``(c, k, j, i)``."""
-    return block[np.newaxis] if block.ndim == 3 else np.moveaxis(block, -1, 0)
-
-
-def _limits(dtype: np.dtype) -> tuple[np.float32, np.float32]:
-    """The range of an integer type in float32 numbers that it holds: the largest int32 itself rounds to 2**31."""
-    lowest, highest = np.float32(np.iinfo(dtype).min), np.float32(np.iinfo(dtype).max)
-    return lowest, highest if int(highest) <= np.iinfo(dtype).max else np.nextafter(highest, np.float32(0))
-
-
-def _place(network: IdentityNetwork | TorchNetwork, volume: Volume, notify: Callable[[str], None]) -> int | None:
-    """Put the network on its device, or on the CPU if there is no memory for it at all; returns the largest tile."""
-    try:
-        network.return_to_device()
-        return _tile_voxels(network, volume)
-    except Exception as error:
-        if network.fallback is None or not memory.is_out_of_memory(error):
-            raise
-    network.fallback()
-    memory.release_cached()
-    notify("Out of memory on the device before the first tile: computing on the CPU.")
-    return _tile_voxels(network, volume)
-
-
-def _tile_voxels(network: IdentityNetwork | TorchNetwork, volume: Volume) -> int | None:
-    """Largest tile: what memory allows, and where slices are independent no more than gives a steady progress."""
-    limit = network.tile_voxels()
-    halo = network.spec.halo
-    if halo is None or halo[0] != 0:
-        return limit
-    slices, rows, columns = volume.grid_shape
-    multiple = network.spec.multiple
-    padded = math.ceil(rows / multiple[1]) * multiple[1] * math.ceil(columns / multiple[2]) * multiple[2]
-    steady = math.ceil(slices / _LEAST_TILES) * padded
-    return steady if limit is None else min(limit, steady)

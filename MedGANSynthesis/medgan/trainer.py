@@ -1,31 +1,34 @@
 """Adversarial training of a recipe on a dataset, with checkpoints that a stop loses nothing by.
 
-``out_dir`` receives ``checkpoint.pt`` (after every epoch, read with ``weights_only=True``), ``history.json``
-(one row per epoch) and, at the end, ``bundle/``. Batches are a function of seed and step, so N + M epochs
-equal N, stop, M.
+``out_dir`` receives ``checkpoint.pt`` (after every epoch, read with ``weights_only=True``), ``best.pt`` (averaged
+generator of the best epoch), ``history.json`` (one row per epoch) and, at the end, ``bundle/``. Batches and random
+numbers are functions of seed and step, so N + M epochs equal N, stop, M. Under ``torchrun`` every process trains its
+part of each batch and gradients are averaged.
 """
 
 from __future__ import annotations
 
-import errno
 import logging
 import math
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import schedules
 from .dataset import Dataset
 from .device import require_torch
 from .errors import InputError
-from .files import make_folder, replacing, write_json
+from .files import make_folder
 from .recipes.base import Recipe
+from .training_events import EpochDone, StepDone, TrainingEnded, TrainingStarted
 
 if TYPE_CHECKING:
     from .bundle import Bundle
 
 Progress = Callable[[float, str], None]
+Watch = Callable[[Any], None]
+REPORT_INTERVAL_S = 0.5
 
 
 def train(
@@ -36,6 +39,8 @@ def train(
     device: str = "auto",
     progress: Progress | None = None,
     name: str | None = None,
+    watchers: Iterable[Watch] = (),
+    start_from: Bundle | str | Path | None = None,
 ) -> Bundle:
     """Train a generator and write it as a bundle.
 
@@ -48,12 +53,15 @@ def train(
         progress: called with (fraction, message) several times per epoch; may raise
             :class:`~medgan.errors.Cancelled`, which keeps the last checkpoint.
         name: name of the bundle (default: task and preset).
+        watchers: called with each event of :mod:`medgan.training_events`, on the first process only.
+        start_from: bundle whose generator is the start (fine-tuning), of the same networks.
 
     Returns:
         The finished bundle, ``out_dir / "bundle"``.
 
     Raises:
-        InputError: the dataset does not fit the recipe, or the checkpoint belongs to another recipe.
+        InputError: the dataset does not fit the recipe, the checkpoint belongs to another recipe, or the training
+            diverged.
 
     Example:
         >>> bundle = train(medgan.recipes.get("denoise-ct"), "my-dataset", "run-1")  # doctest: +SKIP
@@ -64,237 +72,238 @@ def train(
             f"The dataset was made for the task {dataset.task}, the recipe is for {recipe.TASK}; choose one."
         )
     require_torch()
-    run = Trainer(recipe, dataset, Path(out_dir), device, progress or (lambda fraction, message: None))
+    run = Trainer(recipe, dataset, Path(out_dir), device, progress or (lambda fraction, message: None), watchers)
     make_folder(Path(out_dir))  # not only after the first epoch, which may take hours
+    if start_from is not None:
+        run.start_from(start_from)
     if resume:
         run.load_checkpoint()
-    while run.epoch < recipe.epochs:
+    run.begin()
+    while not run.finished:
         run.train_epoch()
     return run.write_bundle(name or f"{recipe.TASK}-{recipe.preset}")
 
 
 class Trainer:
-    """State of one training run: both networks, their optimisers, the averaged generator and the history."""
+    """State of one training run: both players, their optimizers, the averaged generator and the history."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, out_dir: Path, device: str, progress: Progress):
+    def __init__(
+        self,
+        recipe: Recipe,
+        dataset: Dataset,
+        out_dir: Path,
+        device: str,
+        progress: Progress,
+        watchers: Iterable[Watch] = (),
+    ):
         import torch
-        from lightning_fabric import Fabric
 
         from .device import choose_device
+        from .processes import make_fabric
         from .sampling import PatchSampler
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision of every run
         self.recipe, self.dataset, self.out_dir, self.progress = recipe, dataset, out_dir, progress
-        self.device = choose_device(device)
-        accelerator = {"cuda": "cuda", "mps": "mps"}.get(self.device.type, "cpu")
-        devices = [self.device.index or 0] if accelerator == "cuda" else 1
-        self.fabric = Fabric(accelerator=accelerator, devices=devices, precision=_precision(self.device))
-        self.sampler = PatchSampler(dataset, recipe)
+        self.fabric = make_fabric(choose_device(device), recipe.precision)
+        self.device = self.fabric.device
+        self.leads = self.fabric.global_rank == 0
+        self.watchers = list(watchers) if self.leads else []
+        self.sampler = PatchSampler(dataset, recipe, self.device, self.fabric.global_rank, self.fabric.world_size)
+        self.objective = recipe.objective().to(self.device)
         torch.manual_seed(recipe.seed)
-        self.generator, self.generator_optimiser = self._setup(recipe.build_generator(), recipe.learning_rate_generator)
+        generator, discriminator = recipe.build_players()
+        self.generator, self.generator_optimiser = self._setup(generator, recipe.learning_rate_generator)
         self.discriminator, self.discriminator_optimiser = self._setup(
-            recipe.build_discriminator(), recipe.learning_rate_discriminator
+            discriminator, recipe.learning_rate_discriminator
         )
-        self.spec = recipe.measured_spec(self.generator.module)
-        self.average = {key: value.detach().clone() for key, value in self.generator.module.state_dict().items()}
+        self.spec = recipe.measured_spec(recipe.build_generator())
+        self.average = {key: value.detach().clone() for key, value in self.generator.state_dict().items()}
         self.epoch = 0
         self.seconds = 0.0
         self.history: list[dict[str, float]] = []
+        self.best: dict[str, float] = {}
 
     def _setup(self, network: Any, rate: float) -> tuple[Any, Any]:
         import torch
 
-        network = network.to(self.device, memory_format=torch.channels_last)
+        network = network.to(self.device)
+        if self.recipe.network_spec().dimensions == 2:
+            network = network.to(memory_format=torch.channels_last)
         optimiser = torch.optim.Adam(network.parameters(), lr=rate, betas=(self.recipe.beta1, self.recipe.beta2))
-        return self.fabric.setup(network, optimiser)
+        return network, self.fabric.setup_optimizers(optimiser)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or the score has not risen for ``patience`` epochs."""
+        waited = self.epoch - int(self.best.get("epoch", self.epoch))
+        return self.epoch >= self.recipe.epochs or 0 < self.recipe.patience <= waited
+
+    def begin(self) -> None:
+        """Tell the watchers what starts."""
+        recipe = self.recipe
+        self._tell(
+            TrainingStarted(
+                recipe.TASK, recipe.preset, str(self.device), self.fabric.world_size, recipe.epochs,
+                recipe.steps_per_epoch, self.epoch,
+            )
+        )  # fmt: skip
 
     def train_epoch(self) -> None:
         """One epoch of steps, a validation with the averaged weights, a checkpoint."""
         import torch
 
-        started = time.monotonic()
-        torch.manual_seed(self.recipe.seed + 1 + self.epoch)  # dropout; so that a resumed run repeats a straight one
+        from .training_step import TrainingStep
+
+        started = reported = time.monotonic()
         self.generator.train()
-        losses: dict[str, float] = {}
+        self.discriminator.train()
         steps = self.recipe.steps_per_epoch
+        sums: dict[str, Any] = {}
         for index in range(steps):
             step = self.epoch * steps + index
+            # dropout and labels: the same after a resume, others in every process
+            torch.manual_seed((self.recipe.seed * 1_000_003 + step) * self.fabric.world_size + self.fabric.global_rank)
             self._set_learning_rates(step)
-            for key, value in self._step(step).items():
-                losses[key] = losses.get(key, 0.0) + value / steps
-            if not all(math.isfinite(value) for value in losses.values()):
-                raise InputError("The training diverged (a loss is no number); lower the learning rates and resume.")
-            done = (step + 1) / (self.recipe.epochs * steps)
-            self.progress(done, f"Epoch {self.epoch + 1} of {self.recipe.epochs}, step {index + 1} of {steps}")
-        row = {"epoch": self.epoch + 1, **losses, **self.validate()}
+            report = TrainingStep(self, step).run()
+            for key, value in report.items():
+                sums[key] = sums[key] + value if key in sums else value
+            if time.monotonic() - reported > REPORT_INTERVAL_S or index == steps - 1:
+                reported = time.monotonic()
+                self._report(step, index, report, reported - started)
+        losses = {key: float(self.fabric.all_reduce(value)) / steps for key, value in sums.items()}
+        self._check_finite(losses)
+        row = {"epoch": self.epoch + 1, **losses, "learning_rate": self._rates()["generator"], **self.validate()}
         self.epoch += 1
         self.seconds += time.monotonic() - started
         row["seconds"] = round(self.seconds, 1)
         self.history.append(row)
-        self.save_checkpoint()
+        if self.leads:
+            from . import checkpoint
 
-    def _step(self, step: int) -> dict[str, float]:
-        """Generator first, then discriminator, once each, as in the source."""
-        import torch
+            checkpoint.save(self)
+        self.fabric.barrier()
+        self._tell(EpochDone(self.epoch, row))
 
-        from .losses import balancing_weights, channel_weighted_l1, least_squares
-
-        recipe = self.recipe
-        source, target = (
-            torch.from_numpy(array).to(self.device, memory_format=torch.channels_last)
-            for array in self.sampler.batch(step)
+    def _report(self, step: int, index: int, report: dict[str, Any], elapsed_s: float) -> None:
+        """Losses so far to whoever watches; also where a training that went astray is stopped."""
+        losses = {key: float(value) for key, value in report.items()}
+        self._check_finite(losses)
+        total = self.recipe.epochs * self.recipe.steps_per_epoch
+        pace_s = elapsed_s / (index + 1)
+        samples = self.recipe.batch_size * self.fabric.world_size / pace_s
+        self._tell(StepDone(step + 1, total, self.epoch + 1, losses, self._rates(), samples, pace_s * (total - step - 1)))
+        self.progress(
+            (step + 1) / total,
+            f"Epoch {self.epoch + 1} of {self.recipe.epochs}, step {index + 1} of {self.recipe.steps_per_epoch}",
         )
-        centre = source[:, recipe.context_slices : recipe.context_slices + 1]
-        truth = torch.cat([target, centre - target], dim=1)
-        adversarial = self.epoch >= recipe.adversarial_start and recipe.weight_adversarial > 0
-        output = self.generator(source).float()
-        balance = balancing_weights(truth[:, 1:]) if recipe.balance_noise else None
-        l1 = channel_weighted_l1(output, truth, (1.0, recipe.weight_noise_channel), balance)
-        loss = recipe.weight_l1 * l1
-        report = {"l1": l1.item()}
-        if adversarial:
-            self.discriminator.requires_grad_(False)
-            deceit = least_squares(self.discriminator(output, source).float(), real=True)
-            loss = loss + recipe.weight_adversarial * deceit
-            report["generator_adversarial"] = deceit.item()
-        self.generator_optimiser.zero_grad()
-        self.fabric.backward(loss)
-        self.generator_optimiser.step()
-        self._update_average(step)
-        if adversarial:
-            self.discriminator.requires_grad_(True)
-            judged_real = self.discriminator(truth, source).float()
-            judged_fake = self.discriminator(output.detach(), source).float()
-            judgement = 0.5 * (least_squares(judged_real, real=True) + least_squares(judged_fake, real=False))
-            self.discriminator_optimiser.zero_grad()
-            self.fabric.backward(judgement)
-            self.discriminator_optimiser.step()
-            report["discriminator"] = judgement.item()
-        return report
+
+    def _check_finite(self, losses: dict[str, float]) -> None:
+        if not all(math.isfinite(value) for value in losses.values()):
+            raise InputError(
+                "The training diverged (a loss is no number); the last checkpoint is kept: lower the learning rates "
+                "or switch on gradient_clip, and start again."
+            )
+
+    def _tell(self, event: Any) -> None:
+        for watch in self.watchers:
+            watch(event)
+
+    def _rates(self) -> dict[str, float]:
+        return {
+            "generator": self.generator_optimiser.param_groups[0]["lr"],
+            "discriminator": self.discriminator_optimiser.param_groups[0]["lr"],
+        }
 
     def _set_learning_rates(self, step: int) -> None:
-        total = self.recipe.epochs * self.recipe.steps_per_epoch
-        factor = 0.5 * (1 + math.cos(math.pi * step / total)) if self.recipe.learning_rate_decay else 1.0
-        rates = (self.recipe.learning_rate_generator, self.recipe.learning_rate_discriminator)
+        recipe = self.recipe
+        column = f"validation_{recipe.SCORE}"
+        scores = [row[column] for row in self.history if column in row]
+        factor = schedules.factor(
+            recipe.schedule, step, recipe.steps_per_epoch, recipe.epochs, recipe.schedule_start, recipe.schedule_rate,
+            scores,
+        )  # fmt: skip
+        rates = (recipe.learning_rate_generator, recipe.learning_rate_discriminator)
         for optimiser, rate in zip((self.generator_optimiser, self.discriminator_optimiser), rates, strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * factor
 
-    def _update_average(self, step: int) -> None:
+    def update_average(self, step: int) -> None:
+        """Take the generator's weights into the running average."""
         # Early weights are worse than none, so the average starts short and lengthens to the decay asked for.
         decay = min(self.recipe.averaging, (1 + step) / (10 + step)) if self.recipe.averaging else 0.0
-        for key, value in self.generator.module.state_dict().items():
+        for key, value in self.generator.state_dict().items():
             if value.is_floating_point():
                 self.average[key].lerp_(value.detach(), 1.0 - decay)
             else:
                 self.average[key].copy_(value)
 
-    def averaged_generator(self) -> Any:
-        """A copy of the generator with the averaged weights, in evaluation mode."""
+    def averaged_generator(self, average: dict[str, Any] | None = None) -> Any:
+        """A copy of the shipped generator with the averaged weights, in evaluation mode."""
         generator = self.recipe.build_generator()
-        generator.load_state_dict(self.average)
+        generator.load_state_dict(self.recipe.shipped(self.average if average is None else average))
         return generator.to(self.device).eval()
 
     def validate(self) -> dict[str, float]:
-        """Metrics of the averaged generator on the validation split, beside those of the untouched input."""
-        from .evaluation import evaluate_generator
-
+        """Metrics of the averaged generator on the validation split, beside those of the baseline."""
         cases = self.dataset.split("validation")
         if not cases:
             return {}
-        rows = evaluate_generator(
-            self.averaged_generator(), self.spec, self.recipe.intensity_scale(), self.dataset, cases, str(self.device)
-        )
-        keys = [key for key in rows[0] if key != "case"]
-        return {f"validation_{key}": sum(row[key] for row in rows) / len(rows) for key in keys}
+        means: dict[str, float] = {}
+        if self.leads:
+            rows = self._evaluate(self.averaged_generator(), cases)
+            keys = [key for key, value in rows[0].items() if isinstance(value, float)]
+            means = {f"validation_{key}": sum(row[key] for row in rows) / len(rows) for key in keys}
+        means = self.fabric.broadcast(means)  # all processes have to agree on schedule and end
+        score = means.get(f"validation_{self.recipe.SCORE}")
+        if score is not None and score > self.best.get("score", -math.inf):
+            from . import checkpoint
 
-    def save_checkpoint(self) -> None:
-        """Write the whole state beside, then rename."""
-        import torch
+            self.best = {"epoch": self.epoch + 1, "score": score}
+            if self.leads:
+                checkpoint.save_best(self)
+        return means
 
-        state = {
-            "recipe": self.recipe.to_dict(),
-            "epoch": self.epoch,
-            "seconds": self.seconds,
-            "history": self.history,
-            "average": self.average,
-            "generator": self.generator.module.state_dict(),
-            "discriminator": self.discriminator.module.state_dict(),
-            "generator_optimiser": self.generator_optimiser.state_dict(),
-            "discriminator_optimiser": self.discriminator_optimiser.state_dict(),
-        }
-        with replacing(self.out_dir / "checkpoint.pt") as beside:
-            try:
-                torch.save(state, beside)
-            except RuntimeError as error:  # this is what torch makes of a full disk
-                raise OSError(errno.EIO, "writing stopped half way") from error
-        write_json(self.out_dir / "history.json", self.history)
-
-    def load_checkpoint(self) -> None:
-        """Continue where ``checkpoint.pt`` left off, if there is one.
-
-        Raises:
-            InputError: it cannot be read or was made with other parameters (only ``epochs`` may be raised).
-        """
-        import torch
-
-        path = self.out_dir / "checkpoint.pt"
-        if not path.exists():
-            return
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                state = torch.load(path, map_location=self.device, weights_only=True)
-            recipe = dict(state["recipe"])
-        except Exception as error:  # torch raises whatever its parser stumbles over
-            raise self._damaged(path, error) from error
-        wanted = {key: value for key, value in self.recipe.to_dict().items() if key != "epochs"}
-        different = [key for key, value in wanted.items() if recipe.get(key) != value]
-        if different:
-            raise InputError(
-                f"{path} was made with another {', '.join(different)}; use the same value, "
-                "or resume=False (--no-resume) to start anew."
-            )
-        try:
-            self._restore(state)
-        except Exception as error:
-            raise self._damaged(path, error) from error
-
-    @staticmethod
-    def _damaged(path: Path, error: Exception) -> InputError:
-        return InputError(
-            f"{path} cannot be read ({type(error).__name__}); start anew with resume=False (--no-resume)."
-        )
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.epoch, self.seconds, self.history = state["epoch"], state["seconds"], state["history"]
-        self.average = state["average"]
-        self.generator.module.load_state_dict(state["generator"])
-        self.discriminator.module.load_state_dict(state["discriminator"])
-        self.generator_optimiser.load_state_dict(state["generator_optimiser"])
-        self.discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
-
-    def write_bundle(self, name: str) -> Bundle:
-        """The averaged generator as a bundle, with the fingerprint of the data and the results measured on it."""
-        from .bundle_writer import write_bundle
+    def _evaluate(self, generator: Any, cases: list) -> list[dict[str, Any]]:
         from .evaluation import evaluate_generator
 
-        generator = self.averaged_generator()
-        cases = self.dataset.split("test") or self.dataset.split("validation")
-        scale = self.recipe.intensity_scale()
-        results = evaluate_generator(generator, self.spec, scale, self.dataset, cases, str(self.device))
-        return write_bundle(
-            self.out_dir / "bundle", name, self.recipe, self.spec, generator.cpu(), self.dataset, results
-        )
+        scale, target = self.recipe.source_scale(), self.recipe.target()
+        return evaluate_generator(generator, self.spec, scale, target, self.dataset, cases, str(self.device))
 
+    def start_from(self, bundle: Bundle | str | Path) -> None:
+        """Take the weights of a trained generator as the start.
 
-def _precision(device: Any) -> Any:
-    """Mixed precision where the device computes it natively."""
-    import torch
+        Raises:
+            InputError: its networks are others.
+        """
+        from .bundle import Bundle, resolve
 
-    if device.type == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-    # builds without oneDNN (macOS on Apple silicon) lack the operator
-    if device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return "bf16-mixed"
-    return "32-true"
+        bundle = bundle if isinstance(bundle, Bundle) else resolve(bundle)
+        try:
+            self.generator.load_state_dict(bundle.build_generator().state_dict())
+        except RuntimeError as error:
+            raise InputError(
+                f"The generator of '{bundle.title}' has other layers than this recipe; take over its parameters."
+            ) from error
+        self.average = {key: value.detach().clone() for key, value in self.generator.state_dict().items()}
+
+    def load_checkpoint(self) -> None:
+        """Continue where ``checkpoint.pt`` left off, if there is one; see :func:`medgan.checkpoint.load`."""
+        from . import checkpoint
+
+        checkpoint.load(self)
+
+    def write_bundle(self, name: str) -> Bundle:
+        """The generator of the best epoch as a bundle, with the fingerprint of the data and the results on it."""
+        from . import checkpoint
+        from .bundle import Bundle
+        from .bundle_writer import write_bundle
+
+        path = self.out_dir / "bundle"
+        if self.leads:
+            generator = self.averaged_generator(checkpoint.load_best(self))
+            cases = self.dataset.split("test") or self.dataset.split("validation")
+            results = self._evaluate(generator, cases) if cases else []
+            write_bundle(path, name, self.recipe, self.spec, generator.cpu(), self.dataset, results)
+            self._tell(TrainingEnded("finished", int(self.best.get("epoch", self.epoch)), str(path)))
+        self.fabric.barrier()
+        return Bundle.load(path)

@@ -54,7 +54,8 @@ def _selftest(bundle: Bundle) -> float:
     from .volume import Volume
 
     volume = Volume(source, units=manifest.units, modality=manifest.modality)
-    output = generate(bundle.build_generator(), manifest.network, manifest.intensity_scale(), volume, "cpu").array
+    generator = bundle.build_generator()
+    output = generate(generator, manifest.network, manifest.source_scale(), manifest.result(), volume, "cpu").array
     error = float(np.abs(output - expected).max() / max(float(np.ptp(expected)), 1e-6))
     if not error <= SELFTEST_TOLERANCE:
         raise BundleError(f"The self-test of {bundle.path} gives another output than stored; install the bundle again.")

@@ -100,7 +100,8 @@ class Worker:
         progress = _Progress(self, request.job)
         synthesizer = self._synthesizer(request, progress)
         progress.begin()
-        result = synthesizer(volume, strength=request.strength, progress=progress, out=out)
+        options = {} if request.target_spacing_mm is None else {"target_spacing_mm": request.target_spacing_mm}
+        result = synthesizer(volume, strength=request.strength, progress=progress, out=out, **options)
         if not np.may_share_memory(result.volume.array, out["image"]):
             raise WorkerError("The generator did not write its result where it was asked to; please report it.")
         return protocol.Done(

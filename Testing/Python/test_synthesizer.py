@@ -211,7 +211,7 @@ class PublishedPresetTest(unittest.TestCase):
         np.testing.assert_allclose(image, volume.array, atol=2e-3)
 
     def test_slice_statistics_do_not_depend_on_tiles(self):
-        scale = recipes.get("denoise-ct", preset="published").intensity_scale()
+        scale = recipes.get("denoise-ct", preset="published").source_scale()
         array = ct((3, 40, 40), np.float32).array
         fitted = scale.fit(array)
         whole = fitted.forward(array)
@@ -227,7 +227,7 @@ class InstanceNormTest(unittest.TestCase):
         spec = recipe.measured_spec(generator)
         for shape in ((2, 40, 40), (1, 3, 3)):
             volume = ct(shape)
-            result = generate(generator, spec, recipe.intensity_scale(), volume, "cpu")
+            result = generate(generator, spec, recipe.source_scale(), recipe.target(), volume, "cpu")
             np.testing.assert_allclose(result.array, volume.array, atol=1e-2)  # untrained: gives its input
 
 

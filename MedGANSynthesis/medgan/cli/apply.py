@@ -26,6 +26,7 @@ examples:
   medgan apply denoise-ct scan.nrrd clean.nrrd
   medgan apply denoise-ct exported_study clean.nrrd --series 4 --device cuda
   medgan apply denoise-ct scan.nii.gz clean.nii.gz --modality CT --strength 0.7
+  medgan apply superres-mr-1x1x4 thick.nii.gz thin.nii.gz --target-spacing 1 1 1
   medgan apply my_models/liver scan.nrrd clean.nrrd --second-output removed.nrrd
 
 exit codes:
@@ -49,6 +50,10 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--strength", type=float, default=1.0, help="0 = input unchanged, 1 = the model's result (default: 1)"
     )
+    parser.add_argument(
+        "--target-spacing", metavar="MM", nargs=3, type=float,
+        help="spacing of a super-resolved result along i j k (default: that of the input divided by the model's factor)",
+    )  # fmt: skip
     parser.add_argument("--series", help="number, UID or description of the DICOM series, if INPUT holds several")
     parser.add_argument(
         "--modality", metavar="CODE", help="CT, MR, ... for files that do not say; CT means values are in HU"
@@ -82,7 +87,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     synthesizer = Synthesizer(bundle, device=arguments.device)
     with Progress(arguments.quiet) as progress:
-        result = synthesizer(volume, strength=arguments.strength, progress=progress)
+        result = synthesizer(
+            volume, strength=arguments.strength, target_spacing_mm=arguments.target_spacing, progress=progress
+        )
     for text in result.applicability:
         note(f"warning: {text}", arguments.quiet)
     for text in result.notes:
@@ -98,7 +105,7 @@ def _check_formats(bundle: Bundle, volume: Volume, arguments: argparse.Namespace
     """Refuse formats that cannot hold what will be computed, before it is."""
     from ..image_io import check_format
 
-    spec = bundle.outputs(volume)["image"]
+    spec = bundle.outputs(volume, arguments.target_spacing)["image"]
     check_format(arguments.output, spec.shape, spec.dtype, spec.geometry)
     if arguments.second_output is not None:
         check_format(arguments.second_output, spec.shape, "float32", spec.geometry)

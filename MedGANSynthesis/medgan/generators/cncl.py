@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .unet import UNet
+from .predictors import build_predictor, multiple
 
 
 class CNCLGenerator(nn.Module):
@@ -20,15 +20,16 @@ class CNCLGenerator(nn.Module):
 
     Args:
         context: neighbouring slices on each side that are given as extra input channels (2.5-D); 0 looks at one slice.
-        width: channels of the first level of each U-Net.
-        depth: poolings of each U-Net.
+        width, depth: size of each branch, see :func:`~medgan.generators.predictors.build_predictor`; for the U-Net,
+            channels of the first level and number of poolings.
         normalisation: "batch", "instance" or "none" (see :class:`~medgan.generators.unet.UNet`).
-        upsampling: "bilinear-corners" (published), "bilinear" or "nearest".
+        upsampling: of the U-Net, "bilinear-corners" (published), "bilinear" or "nearest".
         residual: predict what is to be changed rather than the image, so that doing nothing is learnt at once.
-        published_head: no activation between the last two convolutions, as in the source.
+        published_head: no activation between the last two convolutions of the U-Net, as in the source.
+        predictor: network of both branches: "unet" (published), "dncnn", "srdensenet" or "redcnn".
 
     Shape:
-        input ``(batch, 2 * context + 1, rows, columns)`` with sizes divisible by ``2 ** depth``;
+        input ``(batch, 2 * context + 1, rows, columns)`` with sizes divisible by ``2 ** depth`` for U-Nets;
         output ``(batch, 2, rows, columns)``: channel 0 the clean image, channel 1 the noise.
     """
 
@@ -41,14 +42,18 @@ class CNCLGenerator(nn.Module):
         upsampling: str = "bilinear-corners",
         residual: bool = False,
         published_head: bool = True,
+        predictor: str = "unet",
     ):
         super().__init__()
         self.context = context
         self.residual = residual
-        self.multiple = 2**depth
+        step = multiple(predictor, depth)
+        self.multiple = (1, step, step)
 
-        def branch() -> UNet:
-            return UNet(2 * context + 1, 1, width, depth, normalisation, upsampling, published_head)
+        def branch() -> nn.Module:
+            return build_predictor(
+                predictor, 2 * context + 1, 1, width, depth, normalisation, upsampling, published_head
+            )
 
         self.content = branch()
         self.noise = branch()

@@ -9,13 +9,22 @@ that sets in after a regression phase, and averaged weights.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..intensity import FixedScale, SliceStatistics
+from .. import augment
+from ..intensity import AIR_HU, FixedScale, Scale, SliceStatistics
 from ..network import NetworkSpec
 from ..parameters import parameter
+from ..tile_plan import Triple
 from .base import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..objectives.base import Objective
+    from ..sampling import Pair
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ class DenoiseCT(Recipe):
             "adversarial_start": 0,
             "learning_rate_generator": 2e-5,
             "learning_rate_discriminator": 2e-5,
-            "learning_rate_decay": False,
+            "schedule": "constant",
             "averaging": 0.0,
             "patch_size": 512,
             "batch_size": 2,
@@ -47,7 +56,13 @@ class DenoiseCT(Recipe):
             "balance_noise": False,
             "flips": False,
         },
-        "recommended": {},
+        "recommended": {
+            "weight_adversarial": 0.02,
+            "adversarial_start": 62,
+            "learning_rate_generator": 5e-4,
+            "learning_rate_discriminator": 1e-4,
+            "epochs": 68,
+        },
     }
 
     base_width: int = parameter(
@@ -87,48 +102,14 @@ class DenoiseCT(Recipe):
     discriminator_width: int = parameter(
         64, label="Discriminator width", minimum=4, maximum=256, unit="channels", help="Channels of its first layer."
     )
-    weight_l1: float = parameter(100.0, label="L1 weight", minimum=0.0, help="Weight of the mean absolute error.")
-    weight_adversarial: float = parameter(
-        0.02,
-        label="Adversarial weight",
-        minimum=0.0,
-        help="Weight of the LSGAN term; higher is sharper and less exact.",
-    )
     weight_noise_channel: float = parameter(
         1.0, label="Noise channel weight", minimum=0.0, help="Weight of the noise image within L1; the content has 1."
     )
     balance_noise: bool = parameter(
         True, label="Balance noise", help="Let patches of little noise count as much in L1 as those of much noise."
     )
-    adversarial_start: int = parameter(
-        62,
-        label="Adversarial start",
-        minimum=0,
-        unit="epochs",
-        help="Epochs of pure regression before the GAN sets in.",
-    )
-    learning_rate_generator: float = parameter(
-        5e-4, label="Generator learning rate", minimum=0.0, maximum=1.0, help="Adam step size of the generator."
-    )
-    learning_rate_discriminator: float = parameter(
-        1e-4, label="Discriminator learning rate", minimum=0.0, maximum=1.0, help="Adam step size of the discriminator."
-    )
-    learning_rate_decay: bool = parameter(
-        True, label="Decay", help="Lower both learning rates to zero along a half cosine over all epochs."
-    )
-    beta1: float = parameter(0.5, label="Adam beta 1", minimum=0.0, maximum=1.0, help="Momentum of both optimisers.")
-    beta2: float = parameter(0.999, label="Adam beta 2", minimum=0.0, maximum=1.0, help="Second-moment decay of both.")
-    averaging: float = parameter(
-        0.998, label="Weight averaging", minimum=0.0, maximum=1.0,
-        help="Decay of the running average of generator weights that is validated and shipped; 0 switches it off.",
-    )  # fmt: skip
     patch_size: int = parameter(
         96, label="Patch size", minimum=32, maximum=1024, unit="pixels", help="Side of the square training patches."
-    )
-    batch_size: int = parameter(8, label="Batch size", minimum=1, maximum=512, help="Patches per step.")
-    epochs: int = parameter(68, label="Epochs", minimum=1, help="Training length; an epoch ends with a validation.")
-    steps_per_epoch: int = parameter(
-        100, label="Steps per epoch", minimum=1, help="Optimiser steps between validations."
     )
     dose_augmentation: bool = parameter(
         True,
@@ -145,8 +126,6 @@ class DenoiseCT(Recipe):
         label="Foreign structure",
         help="Replace the anatomy of some patches by shrunken, re-scaled structure, which other scans may show.",
     )
-    flips: bool = parameter(True, label="Flips", help="Mirror and transpose patches at random.")
-    seed: int = parameter(0, label="Seed", minimum=0, help="The same seed on the same device gives the same training.")
 
     def build_generator(self) -> Any:
         """CNCL generator, input ``(batch, 2 * context_slices + 1, rows, columns)`` in network units."""
@@ -171,7 +150,7 @@ class DenoiseCT(Recipe):
         initialise(discriminator)
         return discriminator
 
-    def intensity_scale(self) -> FixedScale | SliceStatistics:
+    def source_scale(self) -> Scale:
         """Scaling between HU and network units."""
         if self.intensity == "fixed-hu":
             return FixedScale(0.0, 1000.0)
@@ -182,3 +161,43 @@ class DenoiseCT(Recipe):
         # Instance norm has no statistics of a single pixel, which the smallest image is at the bottom of the U-Net.
         step = 2**self.depth * (2 if self.normalisation == "instance" else 1)
         return NetworkSpec(dimensions=2, context=self.context_slices, multiple=(1, step, step))
+
+    def patch_shape(self) -> Triple:
+        """A square."""
+        return (1, self.patch_size, self.patch_size)
+
+    def flip_axes(self) -> tuple[int, ...]:
+        """Noise knows no left and right."""
+        return (1, 2)
+
+    def transposes(self) -> bool:
+        """Neither has it rows and columns."""
+        return True
+
+    def augment(self, pair: Pair, generator: np.random.Generator) -> Pair:
+        """Other anatomy, kernels and doses, see :mod:`medgan.augment`."""
+        clean, noise = pair.target, pair.source - pair.target
+        if self.structure_augmentation and generator.random() < 0.4:
+            wanted = (clean.shape[1], *[augment.LARGEST_SHRINKING * self.patch_size] * 2)
+            clean = augment.structure(pair.regions(wanted), tuple(clean.shape[1:]), generator)
+        if self.kernel_augmentation and generator.random() < 0.5:
+            clean, noise = augment.another_kernel(clean, noise, generator)
+        if self.dose_augmentation:
+            noise = noise * augment.noise_factor(generator)
+        # as scanners clip, or as low as it was
+        noisy = (clean + noise).clip(min=min(AIR_HU, float(pair.source.min())))
+        return dataclasses.replace(pair, source=noisy, target=clean)
+
+    def objective(self) -> Objective:
+        """Content and noise judged together."""
+        from ..objectives.cncl import CNCLObjective
+
+        return CNCLObjective(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> DenoiseCT:
+        """As :meth:`Recipe.from_dict`; bundles of MedGAN 0.1 named the schedule otherwise."""
+        values = dict(values)
+        if "learning_rate_decay" in values:
+            values["schedule"] = "cosine" if values.pop("learning_rate_decay") else "constant"
+        return super().from_dict(values)

@@ -1,0 +1,124 @@
+"""Checkpoints of a training: written beside and renamed, read without pickle's dangers, exact to the bit."""
+
+from __future__ import annotations
+
+import errno
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import InputError
+from .files import replacing, write_json
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+_FREE = ("epochs", "patience")
+"""Parameters that may change when a training goes on."""
+
+
+def save(trainer: Trainer) -> None:
+    """Write ``checkpoint.pt`` (everything) and ``history.json``."""
+    state = {
+        "recipe": trainer.recipe.to_dict(),
+        "processes": trainer.fabric.world_size,
+        "epoch": trainer.epoch,
+        "seconds": trainer.seconds,
+        "history": trainer.history,
+        "best": trainer.best,
+        "average": trainer.average,
+        "generator": trainer.generator.state_dict(),
+        "discriminator": trainer.discriminator.state_dict(),
+        "generator_optimiser": trainer.generator_optimiser.state_dict(),
+        "discriminator_optimiser": trainer.discriminator_optimiser.state_dict(),
+        "objective": trainer.objective.state_dict(),
+    }
+    scaler = _scaler(trainer)
+    if scaler is not None:
+        state["scaler"] = scaler.state_dict()
+    _write(trainer.out_dir / "checkpoint.pt", state)
+    write_json(trainer.out_dir / "history.json", trainer.history)
+
+
+def save_best(trainer: Trainer) -> None:
+    """Write ``best.pt``: the averaged generator as it is now."""
+    _write(trainer.out_dir / "best.pt", {"average": trainer.average, "epoch": trainer.epoch + 1})
+
+
+def load(trainer: Trainer) -> None:
+    """Continue where ``checkpoint.pt`` left off, if there is one.
+
+    Raises:
+        InputError: it cannot be read or was made with other parameters (only ``epochs`` and ``patience`` may change).
+    """
+    path = trainer.out_dir / "checkpoint.pt"
+    if not path.exists():
+        return
+    state = _read(path, trainer.device)
+    try:
+        recipe = dict(state["recipe"])
+    except (KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+    wanted = {key: value for key, value in trainer.recipe.to_dict().items() if key not in _FREE}
+    different = [key for key, value in wanted.items() if recipe.get(key) != value]
+    if different:
+        raise InputError(
+            f"{path} was made with another {', '.join(different)}; use the same value, "
+            "or resume=False (--no-resume) to start anew."
+        )
+    try:
+        _restore(trainer, state)
+    except Exception as error:  # whatever state is missing or does not fit
+        raise _damaged(path, error) from error
+
+
+def load_best(trainer: Trainer) -> dict[str, Any] | None:
+    """The averaged weights of the best epoch; None where no validation chose one."""
+    path = trainer.out_dir / "best.pt"
+    if not trainer.best or not path.exists():
+        return None
+    return _read(path, trainer.device)["average"]
+
+
+def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
+    trainer.epoch, trainer.seconds, trainer.history = state["epoch"], state["seconds"], state["history"]
+    trainer.best = state["best"]
+    trainer.average = state["average"]
+    trainer.generator.load_state_dict(state["generator"])
+    trainer.discriminator.load_state_dict(state["discriminator"])
+    trainer.generator_optimiser.load_state_dict(state["generator_optimiser"])
+    trainer.discriminator_optimiser.load_state_dict(state["discriminator_optimiser"])
+    trainer.objective.load_state_dict(state["objective"])
+    scaler = _scaler(trainer)
+    if scaler is not None and "scaler" in state:
+        scaler.load_state_dict(state["scaler"])
+
+
+def _scaler(trainer: Trainer) -> Any:
+    """The gradient scaler of fp16 training, None otherwise."""
+    return getattr(trainer.fabric.strategy.precision, "scaler", None)
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    import torch
+
+    with replacing(path) as beside:
+        try:
+            torch.save(state, beside)
+        except RuntimeError as error:  # this is what torch makes of a full disk
+            raise OSError(errno.EIO, "writing stopped half way") from error
+
+
+def _read(path: Path, device: Any) -> dict[str, Any]:
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # torch raises whatever its parser stumbles over
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} cannot be read ({type(error).__name__}); start anew with resume=False (--no-resume).")

@@ -1,0 +1,49 @@
+"""How much memory a training step takes, found without a computation: on torch's meta device tensors have no content."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .recipes.base import Recipe
+
+BYTES_PER_WEIGHT = 4 + 8 + 4  # weights, both moments of Adam, the running average; gradients are counted as they appear
+OVERHEAD = 1.4  # workspaces of convolutions and fragmentation, which no tensor shows
+
+
+def step_bytes(recipe: Recipe, batch_size: int) -> int:
+    """Peak bytes of a step with float32 activations: both players, their optimizers, and all that autograd keeps.
+
+    Networks that only judge (feature losses) count with what they compute, not with their weights.
+
+    Raises:
+        Exception: whatever an objective raises that cannot do without values; there is no estimate then.
+    """
+    from .memory import _live_tensors
+
+    generator, discriminator = (player.to("meta") for player in recipe.build_players())
+    objective = recipe.objective().to("meta")
+    batch = _empty_batch(recipe, batch_size)
+    weights = sum(weight.numel() for player in (generator, discriminator) for weight in player.parameters())
+    with _live_tensors() as live:
+        output = objective.generate(generator, batch)
+        judge = discriminator if recipe.weight_adversarial > 0 else None
+        sum(objective.generator_terms(output, judge, batch)[0].values()).backward()
+        if judge is not None:
+            sum(objective.discriminator_terms(output, judge, batch)[0].values()).backward()
+    return int(OVERHEAD * live.peak_bytes + BYTES_PER_WEIGHT * weights)
+
+
+def _empty_batch(recipe: Recipe, batch_size: int) -> Any:
+    import torch
+
+    from .sampling import Batch
+
+    spec, patch = recipe.network_spec(), recipe.patch_shape()
+    sizes = patch[3 - spec.dimensions :]
+    factors = spec.scale[3 - spec.dimensions :]
+    channels = spec.in_channels * (2 * spec.context + 1)
+    enlarged = [size * factor for size, factor in zip(sizes, factors, strict=True)]
+    return Batch(
+        torch.empty((batch_size, channels, *sizes), device="meta"),
+        torch.empty((batch_size, spec.out_channels, *enlarged), device="meta"),
+    )
