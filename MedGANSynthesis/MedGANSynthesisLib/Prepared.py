@@ -33,6 +33,7 @@ class Prepared:
         image: the voxels as they will be stored, on their grid.
         facts: stored on the output as attributes ``MedGAN.<key>``.
         isDifference: the image is what was removed, and wants a look of its own.
+        sameKind: the model keeps unit and meaning of its source; one that does not makes, say, a CT of an MR.
     """
 
     sourceNode: object
@@ -40,9 +41,17 @@ class Prepared:
     image: Volume
     facts: dict[str, str]
     isDifference: bool = False
+    sameKind: bool = True
 
     @classmethod
-    def of(cls, sourceNode, result: Volume, provenance: dict[str, str], mask: Mask | None = None) -> Prepared:
+    def of(
+        cls,
+        sourceNode,
+        result: Volume,
+        provenance: dict[str, str],
+        mask: Mask | None = None,
+        sameKind: bool = True,
+    ) -> Prepared:
         """Mask a result and bring it to the type of its source where both have the same unit.
 
         Raises:
@@ -53,18 +62,19 @@ class Prepared:
         try:
             array = result.array
             if mask is not None:
-                array = _masked(source, result, mask)
+                array = _masked(source, result, mask, sameKind)
                 facts["Mask"] = mask.description
-            if _sameUnits(source, result):
+            if sameKind and _sameUnits(source, result):
                 array = castLike(array, source.array.dtype)
-            return cls(sourceNode, source, result.with_array(writableType(array)), facts)
+            image = result.with_array(writableType(array))
+            return cls(sourceNode, source, image, facts, sameKind=sameKind)
         except MemoryError as error:
             raise notEnoughMemory() from error
 
     @property
     def sameUnits(self) -> bool:
         """Whether source and image measure the same thing, so that display and data type carry over."""
-        return _sameUnits(self.source, self.image)
+        return self.sameKind and _sameUnits(self.source, self.image)
 
     def removed(self) -> Prepared:
         """What was taken away: source minus image, float32, in the unit of the source.
@@ -106,7 +116,7 @@ def _sameUnits(source: Volume, result: Volume) -> bool:
     return source.channels == result.channels and (unknown or source.units == result.units)
 
 
-def _masked(source: Volume, result: Volume, mask: Mask) -> np.ndarray:
-    if result.array.shape != source.array.shape or not _sameUnits(source, result):
+def _masked(source: Volume, result: Volume, mask: Mask, sameKind: bool) -> np.ndarray:
+    if result.array.shape != source.array.shape or not (sameKind and _sameUnits(source, result)):
         raise InputError(_("This model changes grid or unit, so it cannot be masked; switch masking off."))
     return blend(source.array, result.array, soft_weight(mask.array, source.geometry, mask.softEdgeMm, mask.inside))

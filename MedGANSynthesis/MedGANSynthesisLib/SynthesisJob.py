@@ -56,6 +56,7 @@ class SynthesisJob:
         self._writesInto = target.inPlace or target.node is not None
         self._checksum = _checksum(sourceNode) if self._needsSameSource(target) else None
         self._output = self._removed = None
+        self._sameKind = True
         self._clientJob = None
 
     def _needsSameSource(self, target: Target) -> bool:
@@ -85,8 +86,10 @@ class SynthesisJob:
             if onDone is not None:
                 onDone(self)
 
+        volume = volumeFromNode(self._source.Get())
+        self._sameKind = bundle.outputs(volume)["image"].keeps_source
         self._clientJob = client.apply(
-            volumeFromNode(self._source.Get()),
+            volume,
             bundle,
             device=device,
             strength=strength,
@@ -142,7 +145,7 @@ class SynthesisJob:
     def _write(self, result) -> None:
         """Take the result while it lies in shared memory and put it into the scene."""
         sourceNode = self._sourceNode()
-        prepared = Prepared.of(sourceNode, result.volume, result.provenance, self._mask)
+        prepared = Prepared.of(sourceNode, result.volume, result.provenance, self._mask, self._sameKind)
         removed = prepared.removed() if self._removedTitle else None
         removedNode = self._gate.writeNew(removed, self._removedTitle) if removed else None
         try:

@@ -118,7 +118,15 @@ class SynthesisLogic:
 
 def _title(task: str) -> str:
     """What is appended to the name of a source, as in "CT denoised"."""
-    return {"denoise-ct": _("denoised")}.get(task, task)
+    titles = {
+        "contrast-ct": _("contrast-enhanced"),
+        "denoise-ct": _("denoised"),
+        "mr-to-ct": _("synthetic CT"),
+        "mr-to-ct-unpaired": _("synthetic CT"),
+        "stain": _("stain-normalized"),
+        "superres-mr": _("super-resolved"),
+    }
+    return titles.get(task, task)
 
 
 def _bundle(model):

@@ -17,9 +17,9 @@ HU_RANGE = (-500.0, 1300.0)
 DISPLACEMENT_MM = 8.0
 DISPLACEMENT_RADIANS = 0.25
 RIND_MM = 4.0
-CLEAR_PEAK = 0.4
+CLEAR_PEAK = 0.6
 """Share of its mutual information that a well aligned pair loses when displaced; head MR and CT lose 0.3 to 0.5."""
-GOOD_QUALITY = 0.35
+GOOD_QUALITY = 0.25
 LEAST_OVERLAP = 0.3
 LEAST_DICE = 0.6
 LEAST_VOXELS = 500
@@ -164,6 +164,6 @@ def _smallest_drop(
             push = np.zeros(6)
             push[axis] = sign * (DISPLACEMENT_MM if axis < 3 else DISPLACEMENT_RADIANS)
             transform = sitk.Euler3DTransform(center[:3].tolist(), *push[3:].tolist(), push[:3].tolist())
-            displaced = sitk.GetArrayViewFromImage(sitk.Resample(image, image, transform, sitk.sitkLinear, background))
-            worst = max(worst, _mutual_information(fixed.array, np.asarray(displaced), inner, ranges))
+            displaced = sitk.GetArrayFromImage(sitk.Resample(image, image, transform, sitk.sitkLinear, background))
+            worst = max(worst, _mutual_information(fixed.array, displaced, inner, ranges))
     return 1.0 - worst / aligned

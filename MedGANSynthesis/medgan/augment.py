@@ -55,13 +55,11 @@ def another_kernel(clean: Any, noise: Any, generator: np.random.Generator) -> tu
     return clean, noise
 
 
-def noise_factor(generator: np.random.Generator, lowest_dose: float = 0.1) -> float:
-    """Factor on quarter-dose noise: 1 in four of ten cases, else that of a dose drawn between the lowest and 95 %.
+def noise_factor(generator: np.random.Generator, lowest_dose: float = 0.05) -> float:
+    """Factor that turns quarter-dose noise into that of a dose drawn log-uniformly from the lowest to 95 %.
 
     The variance inserted for a dose fraction a is proportional to (1 - a) / a (the electronic part apart).
     """
-    if generator.random() < 0.4:
-        return 1.0
     factors = [math.sqrt((1 - dose) / dose / ((1 - QUARTER_DOSE) / QUARTER_DOSE)) for dose in (0.95, lowest_dose)]
     return math.exp(generator.uniform(*np.log(factors)))
 

@@ -35,12 +35,18 @@ class Baseline:
 def trivial(task: str) -> dict[str, Baseline]:
     """What there is without any method: the input itself, interpolated for super-resolution, water for MR to CT."""
     if task == "superres-mr":
-        return {INPUT: Baseline("input, B-spline", "The coarse input interpolated with cubic B-splines.", _interpolated)}
+        return {INPUT: Baseline("input, B-spline", "cubic, to the exact grid of the result.", _interpolated)}
     if task in ("mr-to-ct", "mr-to-ct-unpaired"):
         from .baselines_ct import water
 
-        return {"water": Baseline("water", "0 HU in the whole body found in the MR.", lambda source, truth: water(source))}
-    return {INPUT: Baseline("input", "The source as it is.", _as_it_is)}
+        return {
+            "water": Baseline(
+                "water",
+                "0 HU in the whole body found in the MR, -1024 HU around it.",
+                lambda source, truth: water(source),
+            )
+        }
+    return {INPUT: Baseline("input", "the source as it is.", _as_it_is)}
 
 
 def for_task(task: str, dataset: Dataset) -> tuple[dict[str, Baseline], list[str]]:
@@ -71,13 +77,13 @@ def _denoisers(dataset: Dataset) -> dict[str, Baseline]:
             setting = baselines.tuned(method, settings, samples)
             found[name] = Baseline(
                 f"{label}, {setting:g} {unit}",
-                f"{label}: the setting of the highest PSNR on the validation split.",
+                "the setting of the highest PSNR on the validation split.",
                 functools.partial(_with_setting, method, setting),
             )
         else:
             found[name] = Baseline(
                 label,
-                f"{label}: tuned in its favor on the truth of each case, as there is no validation split.",
+                "tuned in its favor on the truth of each case, as there is no validation split.",
                 functools.partial(_tuned_on_truth, method, settings),
             )
     return found
@@ -85,14 +91,14 @@ def _denoisers(dataset: Dataset) -> dict[str, Baseline]:
 
 def _interpolators(dataset: Dataset) -> dict[str, Baseline]:
     apply = functools.partial(_interpolated, linear=True)
-    return {"linear": Baseline("linear", "The coarse input interpolated linearly.", apply)}
+    return {"linear": Baseline("linear", "to the exact grid of the result.", apply)}
 
 
 def _regression(dataset: Dataset) -> dict[str, Baseline]:
     from .baselines_ct import IntensityRegression
 
     regression = IntensityRegression(_pairs(dataset, "train"))
-    note = "The mean CT number of each MR intensity, learnt from the training split, inside the body found in the MR."
+    note = "the mean CT number of each MR intensity, learnt from the training split, inside the body found in the MR."
     return {"regression": Baseline("intensity regression", note, lambda source, truth: regression(source))}
 
 
@@ -102,11 +108,11 @@ def _normalizers(dataset: Dataset) -> dict[str, Baseline]:
     targets = [target for _, target in _volumes(dataset, "train") if target is not None and target.channels == 3]
     targets = targets[:: max(1, len(targets) // _MOST_TARGETS)][:_MOST_TARGETS]
     if not targets:
-        raise InputError("the dataset has no RGB slide in its train split to take the colors from.")
+        raise InputError("the train split has no RGB slide to take the colors from.")
     found = {}
     for name, label in (("macenko", "Macenko"), ("reinhard", "Reinhard")):
         normalizer = StainNormalizer(name, targets)
-        note = f"{label} (torchstain), fitted to {len(targets)} target slide(s) of the train split."
+        note = f"torchstain, fitted to {len(targets)} target slide(s) of the train split."
         found[name] = Baseline(label, note, functools.partial(_normalized, normalizer))
     return found
 
@@ -152,9 +158,7 @@ def _volumes(dataset: Dataset, split: str) -> Iterator[tuple[Volume | None, Volu
     return (dataset.volumes(case) for case in dataset.split(split))
 
 
-def _pairs(
-    dataset: Dataset, split: str, most: int | None = None
-) -> Iterator[tuple[Volume, Volume, np.ndarray | None]]:
+def _pairs(dataset: Dataset, split: str, most: int | None = None) -> Iterator[tuple[Volume, Volume, np.ndarray | None]]:
     """Source, truth and mask of the cases of a split that have both."""
     for case in dataset.split(split)[:most]:
         source, truth = dataset.volumes(case)

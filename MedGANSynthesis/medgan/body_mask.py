@@ -44,7 +44,7 @@ def body_mask(volume: Volume) -> np.ndarray:
 def dice(one: np.ndarray, other: np.ndarray) -> float:
     """Overlap of two masks of one shape, 0 (also if both are empty) to 1: twice the intersection over the sum."""
     total = np.count_nonzero(one) + np.count_nonzero(other)
-    return 2.0 * np.count_nonzero(one & other) / total if total else 0.0
+    return float(2 * np.count_nonzero(one & other) / total) if total else 0.0
 
 
 def _tissue(array: np.ndarray) -> np.ndarray:

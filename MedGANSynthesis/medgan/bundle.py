@@ -30,13 +30,17 @@ SELFTEST_TOLERANCE = 0.02  # of the output's range: half precision kernels diffe
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """Array, grid and meaning of one output, known before anything is computed."""
+    """Array, grid and meaning of one output, known before anything is computed.
+
+    ``keeps_source`` tells whether it is the same kind of image as the source, so that both can be compared and blended.
+    """
 
     shape: tuple[int, ...]
     dtype: str
     geometry: Geometry
     units: str
     modality: str
+    keeps_source: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +157,7 @@ class Bundle:
         modality = target.modality or manifest.modality or volume.modality
         channels = target.channels or volume.channels
         shape = shape if channels == 1 else (*shape, channels)
-        return {"image": OutputSpec(shape, dtype.name, geometry, units, modality)}
+        return {"image": OutputSpec(shape, dtype.name, geometry, units, modality, target.keeps_source)}
 
     def input_grid(self, volume: Volume, target_spacing_mm: tuple[float, float, float]) -> Volume:
         """The empty grid that a super-resolving network has to be given to yield exactly this spacing.

@@ -173,16 +173,17 @@ def channel_weighted_l1(
     return samples.mean() if sample_weights is None else (samples * sample_weights).mean()
 
 
-def balancing_weights(noise: Tensor) -> Tensor:
+def balancing_weights(noise: Tensor, limit: float = 4.0) -> Tensor:
     """Weights ``(batch,)`` that make samples of little noise count as much as those of much, as decibels do.
 
     An absolute error is in proportion to the noise of a sample, so quiet samples would hardly be learnt from.
 
     Args:
         noise: what was added to each sample, shape ``(batch, ...)``.
+        limit: weights stay between 1 / ``limit`` and ``limit``.
     """
     level = noise.abs().flatten(1).mean(dim=1)
-    return (level.mean() / level.clamp_min(1e-6)).clamp(0.25, 4.0)
+    return (level.mean() / level.clamp_min(1e-6)).clamp(1 / limit, limit)
 
 
 def initialise(module: nn.Module, deviation: float | None = 0.02, norm_deviation: float | None = None) -> None:

@@ -43,8 +43,7 @@ class FeatureLoss(nn.Module):
     encoder of a segmentation network this is the loss of the best MR-to-CT systems of SynthRAD2025.
 
     Args:
-        network: any module that takes the images; it is frozen, in evaluation mode, and not part of a state dict
-            that has to be saved.
+        network: any module that takes the images; it is frozen and stays in evaluation mode.
         layers: names of submodules (as ``named_modules`` gives them) whose outputs are compared.
         prepare: turns network units of the training into what this network takes; None changes nothing.
 

@@ -71,7 +71,7 @@ def register(
     Args:
         fixed: scalar volume, CT in HU or any MR.
         moving: scalar volume, on any grid.
-        kind: "rigid", "affine" (scales and shears as well) or "bspline" (locally elastic, 40 mm control points).
+        kind: "rigid", "affine" (scales and shears as well) or "bspline" (after affine, elastic with control points every 40 mm).
         mask: bool ``(k, j, i)`` on the fixed grid; only there images are compared while registering.
         progress: called with (fraction, message); an exception it raises stops the registration.
 
@@ -158,16 +158,17 @@ def _find(small: tuple[Volume, Volume], kind: str, mask: Any, tell: Progress) ->
         _optimize(levels[mm], transform, mask, step_mm=mm / 2)
     if kind == "rigid":
         return transform
-    tell(0.5, f"{kind.capitalize()} registration")
+    tell(0.45, "Affine registration")
+    affine = sitk.AffineTransform(3)
+    affine.SetCenter(transform.GetCenter())
+    affine.SetMatrix(transform.GetMatrix())
+    affine.SetTranslation(transform.GetTranslation())
+    for mm in (4.0, 2.0):
+        _optimize(levels[mm], affine, mask, step_mm=mm / 2)
     if kind == "affine":
-        affine = sitk.AffineTransform(3)
-        affine.SetCenter(transform.GetCenter())
-        affine.SetMatrix(transform.GetMatrix())
-        affine.SetTranslation(transform.GetTranslation())
-        for mm in (4.0, 2.0):
-            _optimize(levels[mm], affine, mask, step_mm=mm / 2)
         return affine
-    return _spline(levels, transform, mask)
+    tell(0.6, "Elastic registration")
+    return _spline(levels[4.0], affine, mask)
 
 
 def _level(image: Any, spacing_mm: float) -> Any:
@@ -248,17 +249,17 @@ def _optimize(images: list[Any], transform: Any, mask: Any, step_mm: float) -> f
     return method.GetMetricValue()
 
 
-def _spline(levels: dict[float, list[Any]], rigid: Any, mask: Any) -> Any:
-    """The rigid transform after an elastic one, found on 4 mm voxels."""
+def _spline(images: list[Any], affine: Any, mask: Any) -> Any:
+    """The affine transform after an elastic one."""
     import SimpleITK as sitk
 
-    fixed, moving = levels[4.0]
+    fixed, moving = images
     extent = np.array(fixed.GetSize()) * np.array(fixed.GetSpacing())
     mesh = [int(max(1, round(length / SPLINE_MM))) for length in extent]
     spline = sitk.BSplineTransformInitializer(fixed, mesh, order=3)
     method = _method(mask)
-    method.SetMovingInitialTransform(rigid)
+    method.SetMovingInitialTransform(affine)
     method.SetInitialTransform(spline, inPlace=True)
     method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=40)
     method.Execute(fixed, moving)
-    return sitk.CompositeTransform([rigid, spline])
+    return sitk.CompositeTransform([affine, spline])

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import augment
+from .body_mask import body_mask
 from .dataset import Dataset
 from .errors import InputError
 from .generation import coordinates
@@ -125,7 +126,7 @@ class PatchSampler:
         if not self.recipe.PAIRED or held.target is None:
             other = self.targets[generator.integers(len(self.targets))]
             pair.target = self._crop(other, plane, generator, only_target=True)[0].target
-        pair = self._turned(pair, generator)
+        pair = self._turned(pair, plane, generator)
         pair.regions = lambda shape: self._region(shape, generator)
         pair = self._without_margin(self.recipe.augment(pair, generator))
         return self._laid_out(pair, start, fitted_shape)
@@ -146,6 +147,8 @@ class PatchSampler:
             reach[plane] += self.spec.context
         centre = held.centres[generator.integers(len(held.centres))]
         start = np.clip(centre - generator.integers(0, shape), 0, np.maximum(np.array(whole) - shape, 0))
+        step = np.array([self.recipe.patch_step()[order.index(axis)] for axis in range(3)])
+        start = start // step * step
         index = [
             np.clip(np.arange(s - r, s + n + r), 0, size - 1)
             for s, n, r, size in zip(start, shape, reach, whole, strict=True)
@@ -170,10 +173,11 @@ class PatchSampler:
         )
         return pair, start[list(order)], tuple(whole[axis] for axis in order)
 
-    def _turned(self, pair: Pair, generator: np.random.Generator) -> Pair:
+    def _turned(self, pair: Pair, plane: int, generator: np.random.Generator) -> Pair:
         """Mirrored, transposed and rotated, everything alike."""
         recipe = self.recipe
-        flips = [axis for axis in recipe.flip_axes() if generator.random() < 0.5] if recipe.flips else []
+        order = (plane, *[axis for axis in range(3) if axis != plane])  # axes of the volume as the patch has them
+        flips = [order.index(axis) for axis in recipe.flip_axes() if generator.random() < 0.5] if recipe.flips else []
         swap = recipe.flips and recipe.transposes() and generator.random() < 0.5
         angle = generator.uniform(-1, 1) * recipe.rotation_degrees if recipe.rotation_degrees else 0.0
 
@@ -244,6 +248,8 @@ class PatchSampler:
     def _hold(self, dataset: Dataset, case: Any) -> _Held:
         source, target = dataset.volumes(case)
         mask = dataset.mask(case)
+        if mask is None and self.spec.body_only and source is not None:
+            mask = body_mask(source)
         grid = self.spec.working_grid
         body = None
         if mask is not None and source is not None:
@@ -253,6 +259,8 @@ class PatchSampler:
             if volume is not None:
                 self._check_size(case.id, volume, self.spec.scale if volume is target else (1, 1, 1))
         fitted = None if source is None else self.recipe.source_scale().fit(source.array)
+        if self.spec.body_only and source is not None:  # as in Generation
+            source = source.with_array(np.where(body, source.array, source.array.min()))
         inside = body
         if inside is None:
             array = (target if source is None else source).array
@@ -283,7 +291,7 @@ class PatchSampler:
 
     def _check_shape(self) -> None:
         for name, size, step in zip("kji", self.shape, self.spec.multiple, strict=True):
-            if size % step:
+            if size % step and (name != "k" or self.spec.dimensions == 3):  # slices come one by one
                 raise InputError(
                     f"The patch size of {size} voxels along {name} does not fit the network; it must be a multiple of "
                     f"{step}, such as {-(-size // step) * step} (parameter patch_size)."

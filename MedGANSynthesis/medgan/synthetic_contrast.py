@@ -23,8 +23,9 @@ from .volume import Volume
 
 AIR_BELOW_HU = -350.0
 FAT_BELOW_HU = -20.0
-MARROW_ABOVE_HU = 170.0
-CORTEX_ABOVE_HU = 650.0
+BONE_ABOVE_HU = 170.0
+CORTEX_ABOVE_HU = 300.0
+MARROW_BELOW_HU = 900.0
 SKULL_GAP_MM = 12.0
 """Holes of the skull (foramina, thin walls) are closed up to twice this width to find what it encloses."""
 T1_RANGES = {
@@ -65,15 +66,12 @@ def tissues(ct: Volume) -> Tissues:
     body = body_mask(ct)
     hu = np.where(body, ct.array, AIR_HU).astype(np.float32)
     air = hu < AIR_BELOW_HU
-    skull = hu > MARROW_ABOVE_HU
-    brain = _enclosed(skull, spacing_mm) & ~skull & ~air
+    bone = hu > BONE_ABOVE_HU
+    brain = _enclosed(bone, spacing_mm) & ~bone & ~air
     if not brain.any():
         raise InputError("No skull that encloses a brain was found in the CT; take a scan of the head.")
-    classes = np.select(
-        [air, brain, hu < FAT_BELOW_HU, hu < MARROW_ABOVE_HU, hu < CORTEX_ABOVE_HU],
-        [0, 6, 1, 2, 4],
-        default=5,
-    ).astype(np.uint8)
+    marrow = ndimage.binary_erosion(bone) & (hu < MARROW_BELOW_HU)
+    classes = np.select([air, brain, hu < FAT_BELOW_HU, marrow, hu < CORTEX_ABOVE_HU], [0, 6, 1, 4, 2], default=5)
     # half air, half muscle has the HU of fat: what lines air is a tissue of its own, skin or mucosa
     lining = ndimage.binary_dilation(air, iterations=2) & np.isin(classes, (1, 2))
     classes[lining] = 3
@@ -106,7 +104,7 @@ def _enclosed(skull: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     if not sizes.any():
         return np.zeros(skull.shape, bool)
     grown_mm = ndimage.distance_transform_edt(labels != sizes.argmax(), sampling=sampling)
-    cavity = (grown_mm <= SKULL_GAP_MM)[core]
+    cavity = (grown_mm <= SKULL_GAP_MM + 3.0)[core]  # and what the coarse grid lost
     for axis, factor in enumerate(step):
         cavity = np.repeat(cavity, factor, axis)
     return np.pad(cavity, [(0, max(0, n - m)) for n, m in zip(skull.shape, cavity.shape, strict=True)], mode="edge")[

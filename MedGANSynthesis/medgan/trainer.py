@@ -177,7 +177,7 @@ class Trainer:
         self.seconds += time.monotonic() - started
         row["seconds"] = round(self.seconds, 1)
         self.history.append(row)
-        if self.leads:
+        if self.leads and (self.epoch % self.recipe.checkpoint_interval == 0 or self.finished):
             from . import checkpoint
 
             checkpoint.save(self)
@@ -251,7 +251,7 @@ class Trainer:
         means: dict[str, float] = {}
         if self.leads:
             rows = self._evaluate(self.averaged_generator(), cases)
-            keys = [key for key, value in rows[0].items() if isinstance(value, float)]
+            keys = [key for key, value in rows[0].items() if isinstance(value, float)] if rows else []  # all unpaired
             means = {f"validation_{key}": sum(row[key] for row in rows) / len(rows) for key in keys}
         means = self.fabric.broadcast(means)  # all processes have to agree on schedule and end
         score = means.get(f"validation_{self.recipe.SCORE}")

@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .files import replacing
-from .training_events import SampleDrawn, is_adversarial, label_of, losses_of, validation_metrics
+from .training_events import (
+    EpochDone,
+    SampleDrawn,
+    TrainingEvent,
+    TrainingStarted,
+    is_adversarial,
+    label_of,
+    losses_of,
+    validation_metrics,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -209,6 +218,36 @@ class Samples:
                 names = [key.partition("-")[2] for key in stored.files if key.startswith(f"{number}-")]
                 entry["images"] = {name: stored[f"{number}-{name}"] for name in names}
         return entries
+
+
+class TrainingPictures:
+    """Watcher that keeps ``curves.png`` and ``samples.png`` of a training's folder up to date, epoch by epoch.
+
+    Args:
+        folder: the training's, with its ``history.json``.
+        title: above both.
+    """
+
+    def __init__(self, folder: Path, title: str = ""):
+        self._folder, self._title = Path(folder), title
+        self._samples = Samples(self._folder)
+        self._rows: list[dict[str, Any]] = []
+
+    def __call__(self, event: TrainingEvent) -> None:
+        if isinstance(event, TrainingStarted):
+            self._samples.forget_after(event.resumed_at)
+            self._rows = self._history()[: event.resumed_at]
+        elif isinstance(event, SampleDrawn):
+            self._samples.add(event)
+            self._samples.save()
+            self._samples.draw(self._folder / "samples.png", self._title)
+        elif isinstance(event, EpochDone):
+            self._rows.append(event.row)
+            curves(self._rows, self._folder / "curves.png", self._title)
+
+    def _history(self) -> list[dict[str, Any]]:
+        path = self._folder / "history.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def shown(image: np.ndarray, window: Sequence[float]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How much memory a training step takes, found without a computation: on torch's meta device tensors have no content."""
+"""How much memory a training step takes, found without computing: tensors on torch's meta device have no content."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from .recipes.base import Recipe
 
 BYTES_PER_WEIGHT = 4 + 8 + 4  # weights, both moments of Adam, the running average; gradients are counted as they appear
-OVERHEAD = 1.4  # workspaces of convolutions and fragmentation, which no tensor shows
+OVERHEAD = 1.7  # workspaces of convolutions and fragmentation, which no tensor shows
 
 
 def step_bytes(recipe: Recipe, batch_size: int) -> int:

@@ -36,6 +36,7 @@ class FakeBundle:
             geometry=volume.geometry,
             units=volume.units,
             modality=volume.modality,
+            keeps_source=True,
         )
         return {"image": spec}
 

@@ -96,6 +96,17 @@ class GateTest(unittest.TestCase):
         self.assertEqual(voxels(node).dtype, np.int16)
         self.assertIsNone(node.GetVoxelValueUnits())
 
+    def test_anotherKindOfImageFromAVolumeOfUnknownUnit(self):
+        """A synthetic CT of an MR that came without modality is in HU all the same, and not an integer copy of it."""
+        source = addVolume(randomArray(), hounsfield=False)
+        values = randomArray(dtype=np.float32) + 0.25
+        result = resultOf(source, values, units="HU", modality="CT")
+        prepared = Prepared.of(source, result, {}, sameKind=False)
+        node = self.gate.writeNew(prepared, "synthetic CT")
+        self.assertTrue(np.array_equal(voxels(node), values))
+        self.assertEqual(node.GetVoxelValueUnits().GetCodeValue(), "[hnsf'U]")
+        self.assertRaises(InputError, prepared.removed)
+
     def test_finerGridIsWrittenExactlyAndNeverInPlace(self):
         source = addVolume(randomArray())
         finer = volumeFromNode(source).geometry.shifted((0, 0, 0), (2, 2, 1))

@@ -31,7 +31,7 @@ class TrainerTest(unittest.TestCase):
 
     def test_learns_and_ends_in_a_bundle(self):
         recipe = tiny_recipe(
-            epochs=4, steps_per_epoch=25, averaging=0.9, learning_rate_generator=2e-3, dose_augmentation=False
+            epochs=4, steps_per_epoch=25, averaging=0.9, learning_rate_generator=2e-3, dose_augmentation=0.0
         )
         fractions = []
         bundle = medgan.train(
@@ -139,7 +139,7 @@ class BadDatasets(unittest.TestCase):
     def test_each_slice_is_scaled_by_its_own_statistics(self):
         """As in application: a neighbor in 2.5-D is not scaled by the statistics of the middle slice."""
         recipe = tiny_recipe(
-            context_slices=1, intensity="slice-deviation", patch_size=64, flips=False, dose_augmentation=False
+            context_slices=1, intensity="slice-deviation", patch_size=64, flips=False, dose_augmentation=0.0
         )
         dataset = Dataset.load(self.folder)
         case = dataset.split("train")[0]

@@ -10,8 +10,8 @@ from medgan.dataset import Case, Dataset
 
 TINY = {
     "base_width": 8, "depth": 2, "discriminator_width": 8, "patch_size": 48, "batch_size": 4, "epochs": 2,
-    "steps_per_epoch": 6, "adversarial_start": 1, "kernel_augmentation": False,
-    "structure_augmentation": False,
+    "steps_per_epoch": 6, "adversarial_start": 1, "kernel_augmentation": 0.0,
+    "structure_augmentation": 0.0,
 }  # fmt: skip
 
 

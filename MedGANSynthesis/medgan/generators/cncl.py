@@ -26,7 +26,8 @@ class CNCLGenerator(nn.Module):
         upsampling: of the U-Net, "bilinear-corners" (published), "bilinear" or "nearest".
         residual: predict what is to be changed rather than the image, so that doing nothing is learnt at once.
         published_head: no activation between the last two convolutions of the U-Net, as in the source.
-        predictor: network of both branches: "unet" (published), "dncnn", "srdensenet" or "redcnn".
+        predictor: network of the content branch: "unet" (published), "dncnn", "srdensenet" or "redcnn".
+        predictor_noise: network of the noise branch; by default the same.
 
     Shape:
         input ``(batch, 2 * context + 1, rows, columns)`` with sizes divisible by ``2 ** depth`` for U-Nets;
@@ -43,20 +44,20 @@ class CNCLGenerator(nn.Module):
         residual: bool = False,
         published_head: bool = True,
         predictor: str = "unet",
+        predictor_noise: str | None = None,
     ):
         super().__init__()
         self.context = context
         self.residual = residual
-        step = multiple(predictor, depth)
+        predictor_noise = predictor_noise or predictor
+        step = max(multiple(predictor, depth), multiple(predictor_noise, depth))
         self.multiple = (1, step, step)
 
-        def branch() -> nn.Module:
-            return build_predictor(
-                predictor, 2 * context + 1, 1, width, depth, normalisation, upsampling, published_head
-            )
+        def branch(name: str) -> nn.Module:
+            return build_predictor(name, 2 * context + 1, 1, width, depth, normalisation, upsampling, published_head)
 
-        self.content = branch()
-        self.noise = branch()
+        self.content = branch(predictor)
+        self.noise = branch(predictor_noise)
         self.fusion = nn.Conv2d(2, 1, 1)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:

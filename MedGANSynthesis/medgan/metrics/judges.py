@@ -23,12 +23,15 @@ class Reference:
 
     Args:
         source: what the generator was given.
-        truth: what it should have made; for a slide without partner, a slide with the colors wanted.
+        truth: what it should have made.
         mask: body, head or tissue on the grid of ``truth``; found in ``truth`` if None.
+        look: colors wanted of a slide; those of ``truth`` if None.
     """
 
-    def __init__(self, source: Volume, truth: Volume, mask: np.ndarray | None = None):
-        self.source, self.truth, self._mask = source, truth, mask
+    def __init__(
+        self, source: Volume, truth: Volume, mask: np.ndarray | None = None, look: staining.Look | None = None
+    ):
+        self.source, self.truth, self._mask, self._look = source, truth, mask, look
 
     @functools.cached_property
     def mask(self) -> np.ndarray:
@@ -37,10 +40,10 @@ class Reference:
 
         return body_mask(self.truth) if self._mask is None else self._mask
 
-    @property
-    def paired(self) -> bool:
-        """Whether the truth shows the same thing as the source, and not only the same look."""
-        return self.source.geometry.is_close(self.truth.geometry) and self.source.grid_shape == self.truth.grid_shape
+    @functools.cached_property
+    def look(self) -> staining.Look:
+        """Colors wanted of a slide."""
+        return staining.Look.of(self.truth.array[self.mask]) if self._look is None else self._look
 
     @functools.cached_property
     def value_range(self) -> tuple[float, float]:
@@ -154,10 +157,10 @@ def colors(reference: Reference) -> Judge:
 
 
 def look(reference: Reference) -> Judge:
-    """Distribution of colors against that of the truth, which may show other tissue."""
+    """Distribution of colors against the one wanted, which may be that of other tissue."""
     from ..body_mask import body_mask
 
-    target = staining.Look.of(reference.truth.array[reference.mask])
+    target = reference.look
 
     def judge(image: np.ndarray) -> dict[str, float]:
         picture = np.clip(np.rint(image), *staining.RGB_RANGE).astype(np.uint8)
@@ -206,7 +209,5 @@ TASKS: dict[str, TaskMetrics] = {
     "superres-mr": TaskMetrics("psnr_db_head", together(head_mr, whole_image, edges_3d, lpips), whole_image),
     "mr-to-ct": _SYNTHETIC_CT,
     "mr-to-ct-unpaired": _SYNTHETIC_CT,
-    "stain": TaskMetrics(
-        "de2000_tissue", together(colors, look, lpips), whole_image, ("de2000_mean_color", look)
-    ),
+    "stain": TaskMetrics("de2000_tissue", together(colors, look, lpips), whole_image, ("de2000_mean_color", look)),
 }

@@ -30,7 +30,9 @@ def missing(metric: str = "LPIPS") -> str | None:
     packages, weights = _NEEDED[metric]
     absent = [name for name in ("torch", *packages) if importlib.util.find_spec(name) is None]
     if absent:
-        return f"{metric} was not computed: the package {absent[0]} is not installed (pip install {' '.join(packages)})."
+        return (
+            f"{metric} was not computed: the package {absent[0]} is not installed (pip install {' '.join(packages)})."
+        )
     if not (_cache() / weights).is_file():
         return f"{metric} was not computed: the weights {weights} of torchvision are not in {_cache()}; put them there."
     return None
@@ -98,7 +100,9 @@ def _lpips_network() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the package asks for its random trunk in a deprecated way
         network = package.LPIPS(net="alex", pretrained=False, pnet_rand=True, verbose=False)
-    heads = torch.load(Path(package.__file__).parent / "weights" / "v0.1" / "alex.pth", weights_only=True, map_location="cpu")
+    heads = torch.load(
+        Path(package.__file__).parent / "weights" / "v0.1" / "alex.pth", weights_only=True, map_location="cpu"
+    )
     network.load_state_dict(heads, strict=False)
     for part in (network.net.slice1, network.net.slice2, network.net.slice3, network.net.slice4, network.net.slice5):
         for number, layer in part.named_children():  # named by their place in the trunk

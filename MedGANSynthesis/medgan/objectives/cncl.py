@@ -21,7 +21,7 @@ class CNCLObjective(PairedObjective):
     def regression(self, output: Tensor, batch: Batch) -> tuple[Losses, dict[str, Tensor]]:
         recipe = self.recipe
         truth = self.real(batch)
-        balance = losses.balancing_weights(truth[:, 1:]) if recipe.balance_noise else None
+        balance = losses.balancing_weights(truth[:, 1:], recipe.balance_limit) if recipe.balance_noise else None
         distance = losses.channel_weighted_l1(output, truth, (1.0, recipe.weight_noise_channel), balance)
         return {"l1": recipe.weight_l1 * distance}, {"l1": distance}
 

@@ -8,7 +8,14 @@ from typing import Any
 from ..errors import InputError
 from .base import Recipe
 
-_RECIPES = {"denoise-ct": ("denoise_ct", "DenoiseCT")}
+_RECIPES = {
+    "contrast-ct": ("contrast_ct", "ContrastCT"),
+    "denoise-ct": ("denoise_ct", "DenoiseCT"),
+    "mr-to-ct": ("mr_to_ct", "MRToCT"),
+    "mr-to-ct-unpaired": ("mr_to_ct_unpaired", "MRToCTUnpaired"),
+    "stain": ("stain", "Stain"),
+    "superres-mr": ("superres_mr", "SuperResolutionMR"),
+}
 
 
 def names() -> list[str]:

@@ -109,6 +109,9 @@ class Recipe:
     steps_per_epoch: int = parameter(
         100, label="Steps per epoch", minimum=1, help="Optimizer steps between validations."
     )
+    checkpoint_interval: int = parameter(
+        1, label="Checkpoint interval", minimum=1, unit="epochs", help="Epochs between checkpoints to resume from."
+    )
     patience: int = parameter(
         0, label="Patience", minimum=0, unit="epochs",
         help="Stop when the validation score has not risen for so many epochs; 0 never stops early.",
@@ -182,6 +185,10 @@ class Recipe:
     def patch_shape(self) -> Triple:
         """Source voxels ``(k, j, i)`` of a training patch; without context slices, k is 1 for a 2-D network."""
         raise NotImplementedError
+
+    def patch_step(self) -> Triple:
+        """Patches begin at multiples of these voxels ``(k, j, i)``."""
+        return (1, 1, 1)
 
     def flip_axes(self) -> tuple[int, ...]:
         """Array axes (of k, j, i) along which patches may be mirrored; anatomy is mirrored left to right only."""

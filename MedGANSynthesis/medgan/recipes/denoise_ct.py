@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..objectives.base import Objective
     from ..sampling import Pair
 
+PREDICTORS = ("unet", "dncnn", "srdensenet", "redcnn")
+
 
 @dataclass(frozen=True)
 class DenoiseCT(Recipe):
@@ -50,9 +52,9 @@ class DenoiseCT(Recipe):
             "patch_size": 512,
             "batch_size": 2,
             "epochs": 300,
-            "dose_augmentation": False,
-            "kernel_augmentation": False,
-            "structure_augmentation": False,
+            "dose_augmentation": 0.0,
+            "kernel_augmentation": 0.0,
+            "structure_augmentation": 0.0,
             "balance_noise": False,
             "flips": False,
         },
@@ -65,13 +67,22 @@ class DenoiseCT(Recipe):
         },
     }
 
+    predictor_content: str = parameter(
+        "unet", label="Content predictor", choices=PREDICTORS,
+        help="Network of the branch that predicts the clean image; the published one is the U-Net.",
+    )  # fmt: skip
+    predictor_noise: str = parameter(
+        "unet", label="Noise predictor", choices=PREDICTORS,
+        help="Network of the branch that predicts the noise; the published one is the U-Net.",
+    )  # fmt: skip
     base_width: int = parameter(
         24, label="Base width", minimum=4, maximum=256, unit="channels",
-        help="Channels of the first level of each U-Net; computation grows with its square.",
+        help="Channels of (the first level of) each predictor; computation grows with its square.",
     )  # fmt: skip
     depth: int = parameter(
-        3, label="Depth", minimum=1, maximum=6, help="Poolings of each U-Net; image sizes are padded to 2^depth."
-    )
+        3, label="Depth", minimum=1, maximum=6,
+        help="Poolings of a U-Net, which pads image sizes to 2^depth; the layers of other predictors grow with it.",
+    )  # fmt: skip
     normalisation: str = parameter(
         "none", label="Normalisation", choices=("none", "batch", "instance"),
         help=(
@@ -81,7 +92,7 @@ class DenoiseCT(Recipe):
     )  # fmt: skip
     upsampling: str = parameter(
         "bilinear", label="Upsampling", choices=("bilinear", "nearest", "bilinear-corners"),
-        help="How the decoder enlarges. 'bilinear-corners' is the published one and depends on the image size.",
+        help="How a U-Net enlarges. 'bilinear-corners' is the published one and depends on the image size.",
     )  # fmt: skip
     residual: bool = parameter(
         True,
@@ -89,7 +100,7 @@ class DenoiseCT(Recipe):
         help="Predict the change instead of the image, which keeps HU where nothing is to do.",
     )
     published_head: bool = parameter(
-        False, label="Published head", help="No activation between the last two convolutions, as in the source."
+        False, label="Published head", help="No activation between the last two convolutions of a U-Net, as published."
     )
     context_slices: int = parameter(
         0, label="Context slices", minimum=0, maximum=4, unit="slices",
@@ -108,24 +119,29 @@ class DenoiseCT(Recipe):
     balance_noise: bool = parameter(
         True, label="Balance noise", help="Let patches of little noise count as much in L1 as those of much noise."
     )
+    balance_limit: float = parameter(
+        8.0, label="Balance limit", minimum=1.0, maximum=100.0,
+        help="Largest factor by which balancing raises or lowers the weight of a patch.",
+    )  # fmt: skip
     patch_size: int = parameter(
         96, label="Patch size", minimum=32, maximum=1024, unit="pixels", help="Side of the square training patches."
     )
-    dose_augmentation: bool = parameter(
-        True,
-        label="Random dose",
-        help="Scale the noise of each patch at random, as if doses between 10 and 95 % were drawn.",
-    )
-    kernel_augmentation: bool = parameter(
-        True,
-        label="Random sharpness",
-        help="Soften and re-texture some patches, as other reconstruction kernels would.",
-    )
-    structure_augmentation: bool = parameter(
-        True,
-        label="Foreign structure",
-        help="Replace the anatomy of some patches by shrunken, re-scaled structure, which other scans may show.",
-    )
+    dose_augmentation: float = parameter(
+        0.5, label="Random dose", minimum=0.0, maximum=1.0,
+        help="Share of the patches whose noise is scaled as if another dose had been drawn; 0 switches it off.",
+    )  # fmt: skip
+    lowest_dose: float = parameter(
+        0.05, label="Lowest dose", minimum=0.01, maximum=0.9,
+        help="Random doses lie between this fraction of the full dose and 95 %, if the dataset holds quarter doses.",
+    )  # fmt: skip
+    kernel_augmentation: float = parameter(
+        0.3, label="Random sharpness", minimum=0.0, maximum=1.0,
+        help="Share of the patches softened and re-textured, as other reconstruction kernels would show them.",
+    )  # fmt: skip
+    structure_augmentation: float = parameter(
+        0.2, label="Foreign structure", minimum=0.0, maximum=1.0,
+        help="Share of the patches whose anatomy is replaced by shrunken structure, which other scans may show.",
+    )  # fmt: skip
 
     def build_generator(self) -> Any:
         """CNCL generator, input ``(batch, 2 * context_slices + 1, rows, columns)`` in network units."""
@@ -134,7 +150,7 @@ class DenoiseCT(Recipe):
 
         generator = CNCLGenerator(
             self.context_slices, self.base_width, self.depth, self.normalisation, self.upsampling, self.residual,
-            self.published_head,
+            self.published_head, self.predictor_content, self.predictor_noise,
         )  # fmt: skip
         initialise(generator, None if self.normalisation == "none" else 0.02)
         if self.residual:
@@ -159,7 +175,8 @@ class DenoiseCT(Recipe):
     def network_spec(self) -> NetworkSpec:
         """A 2-D network; of its two outputs only the content is the result."""
         # Instance norm has no statistics of a single pixel, which the smallest image is at the bottom of the U-Net.
-        step = 2**self.depth * (2 if self.normalisation == "instance" else 1)
+        pooled = "unet" in (self.predictor_content, self.predictor_noise)
+        step = (2**self.depth if pooled else 1) * (2 if self.normalisation == "instance" else 1)
         return NetworkSpec(dimensions=2, context=self.context_slices, multiple=(1, step, step))
 
     def patch_shape(self) -> Triple:
@@ -177,13 +194,13 @@ class DenoiseCT(Recipe):
     def augment(self, pair: Pair, generator: np.random.Generator) -> Pair:
         """Other anatomy, kernels and doses, see :mod:`medgan.augment`."""
         clean, noise = pair.target, pair.source - pair.target
-        if self.structure_augmentation and generator.random() < 0.4:
+        if generator.random() < self.structure_augmentation:
             wanted = (clean.shape[1], *[augment.LARGEST_SHRINKING * self.patch_size] * 2)
             clean = augment.structure(pair.regions(wanted), tuple(clean.shape[1:]), generator)
-        if self.kernel_augmentation and generator.random() < 0.5:
+        if generator.random() < self.kernel_augmentation:
             clean, noise = augment.another_kernel(clean, noise, generator)
-        if self.dose_augmentation:
-            noise = noise * augment.noise_factor(generator)
+        if generator.random() < self.dose_augmentation:
+            noise = noise * augment.noise_factor(generator, self.lowest_dose)
         # as scanners clip, or as low as it was
         noisy = (clean + noise).clip(min=min(AIR_HU, float(pair.source.min())))
         return dataclasses.replace(pair, source=noisy, target=clean)
@@ -196,8 +213,11 @@ class DenoiseCT(Recipe):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> DenoiseCT:
-        """As :meth:`Recipe.from_dict`; bundles of MedGAN 0.1 named the schedule otherwise."""
+        """As :meth:`Recipe.from_dict`; bundles of MedGAN 0.1 named the schedule otherwise and had no shares."""
         values = dict(values)
         if "learning_rate_decay" in values:
             values["schedule"] = "cosine" if values.pop("learning_rate_decay") else "constant"
+        for name in ("dose_augmentation", "kernel_augmentation", "structure_augmentation"):
+            if isinstance(values.get(name), bool):
+                values[name] = float(values[name])
         return super().from_dict(values)

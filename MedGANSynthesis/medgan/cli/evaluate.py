@@ -1,0 +1,74 @@
+"""``medgan evaluate``: how good a model is on a dataset, beside the methods it has to beat."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from .console import Progress, note
+
+_EXAMPLES = """\
+examples:
+  medgan evaluate my_model my_dataset
+  medgan evaluate my_model my_dataset --out results      also results/report.html and results/table.csv
+  medgan evaluate denoise-ct my_dataset --split validation --no-baselines
+
+Rows are means over patients; the interval is a bootstrap over patients. What each metric means is in the report.
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Register the sub-command."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a model on a dataset, beside its baselines",
+        description="Measure MODEL on the images of DATASET that it has not seen, and the methods it has to beat.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", metavar="MODEL", help="model folder, or the name of an installed model")
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="folder with dataset.json")
+    parser.add_argument(
+        "--split", default="test", help="test (default; validation if there is none), validation or train"
+    )
+    parser.add_argument("--out", metavar="DIR", type=Path, help="folder for report.html and table.csv")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
+    parser.add_argument(
+        "--baselines",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="compare with classical methods as well (default: yes)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="print the table, nothing else")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluate and print; the table goes to stdout, everything else to stderr."""
+    from ..bundle import resolve
+    from ..evaluation import evaluate
+    from ..files import make_folder
+
+    bundle = resolve(arguments.model)
+    if not arguments.dataset.is_dir():
+        raise InputError(f"There is no dataset folder {arguments.dataset}.")
+    if arguments.out is not None:
+        make_folder(arguments.out)  # not only after an hour of computing
+    with Progress(arguments.quiet) as progress:
+        table = evaluate(
+            bundle,
+            arguments.dataset,
+            device=arguments.device,
+            split=arguments.split,
+            progress=progress,
+            out_dir=arguments.out,
+            baselines=arguments.baselines,
+        )
+    print(table)
+    print(f"\n{table.verdict()}")
+    for text in table.notes:
+        note(text, arguments.quiet)
+    if arguments.out is not None:
+        note(f"the report is {arguments.out / 'report.html'}", arguments.quiet)
