@@ -26,6 +26,7 @@ bench: $(VENV)/test
 	$(RUN) Testing/Benchmarks/bench_tiling.py
 	$(RUN) Testing/Benchmarks/bench_worker.py
 	$(RUN) Testing/Benchmarks/bench_import.py
+	$(RUN) Testing/Benchmarks/bench_training.py
 
 clean:
 	rm -rf $(VENV) output build

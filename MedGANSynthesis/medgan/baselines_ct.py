@@ -17,7 +17,7 @@ _LEAST_VOXELS = 50
 
 
 def water(mr: Volume) -> Volume:
-    """Water (0 HU) in the whole body and air (-1024 HU) around it, int16: the oldest bulk density of MR-only planning."""
+    """Water (0 HU) in the whole body, air (-1024 HU) around it, int16: the oldest bulk density of MR-only planning."""
     return _as_ct(mr, np.where(body_mask(mr), WATER_HU, AIR_HU))
 
 

@@ -44,9 +44,10 @@ class StainNormalizer:
         self.normalizer.fit(chosen[:, np.newaxis])
 
     def __call__(self, slide: Volume) -> Volume:
-        """The slide in the colors of the targets, uint8; unchanged where there is hardly any tissue to go by."""
+        """The slide in the colors of the targets, uint8; unchanged where there is hardly any tissue, or no color."""
         picture = picture_of(slide)
-        if np.count_nonzero(body_mask(slide)) < LEAST_TISSUE:
+        colorless = not np.ptp(picture, axis=-1).any()
+        if colorless or np.count_nonzero(body_mask(slide)) < LEAST_TISSUE:
             return slide.with_array(picture)
         flat = picture.reshape(-1, picture.shape[2], 3)
         options = {"stains": False} if self.method == "macenko" else {}

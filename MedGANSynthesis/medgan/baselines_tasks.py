@@ -46,6 +46,9 @@ def trivial(task: str) -> dict[str, Baseline]:
                 lambda source, truth: water(source),
             )
         }
+    if task == "stain":
+        note = "the source as it is; in gray (BT.601) where source and truth are the same picture, as for the others."
+        return {INPUT: Baseline("input", note, _slide_as_it_is)}
     return {INPUT: Baseline("input", "the source as it is.", _as_it_is)}
 
 
@@ -127,11 +130,17 @@ _CLASSICAL: dict[str, tuple[Callable[[Dataset], dict[str, Baseline]], ...]] = {
 
 
 def _as_it_is(source: Volume, truth: Volume) -> Volume:
-    if truth.channels == 3 and source.channels == 1:
-        from .baselines_stain import picture_of
-
-        return source.with_array(picture_of(source))
     return source
+
+
+def _slide_as_it_is(source: Volume, truth: Volume) -> Volume:
+    """The picture; in gray where it is the truth itself, whose colors are what has to be found again."""
+    from .baselines_stain import picture_of
+    from .metrics.staining import luma
+
+    if source.array is not truth.array and np.array_equal(source.array, truth.array):
+        source = source.with_array(luma(source.array))
+    return source.with_array(picture_of(source))
 
 
 def _interpolated(source: Volume, truth: Volume, linear: bool = False) -> Volume:
@@ -141,7 +150,7 @@ def _interpolated(source: Volume, truth: Volume, linear: bool = False) -> Volume
 
 
 def _normalized(normalizer: Callable[[Volume], Volume], source: Volume, truth: Volume) -> Volume:
-    return normalizer(_as_it_is(source, truth))
+    return normalizer(_slide_as_it_is(source, truth))
 
 
 def _with_setting(method: Callable[[Volume, float], Volume], setting: float, source: Volume, truth: Volume) -> Volume:

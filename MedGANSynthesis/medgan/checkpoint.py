@@ -13,7 +13,7 @@ from .files import replacing, write_json
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-_FREE = ("epochs", "patience", "checkpoint_interval")
+_FREE = ("epochs", "patience", "checkpoint_interval", "sample_interval")
 """Parameters that may change when a training goes on."""
 
 

@@ -40,8 +40,9 @@ def fingerprint(dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
             if volume is not None:
                 values[name].append(_sample(volume.array))
                 size += volume.array.nbytes
-        reference = target if source is None else source
-        extents.append(working_shape(reference, recipe)[::-1])
+        reference, factor = (source, (1, 1, 1)) if source is not None else (target, recipe.network_spec().scale)
+        shape = working_shape(reference, recipe)
+        extents.append([size // step for size, step in zip(shape, factor, strict=True)][::-1])
         spacings.append(reference.geometry.spacing_mm)
     extents, spacings = np.array(extents), np.array(spacings)
     return {

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from .recipes.base import Recipe
 SCHEMA = 1
 BY_USER = "set by the user"
 _SHORTEST, _LONGEST = 0.5, 4.0  # times the preset's steps per epoch: a tuned schedule is stretched, not replaced
-_SMALLEST_PATCH = 32
+_SMALLEST_PATCH = 16
 
 
 @dataclass(frozen=True)
@@ -147,28 +149,52 @@ def make_plan(
 
 
 def size_parameters(recipe: Recipe) -> dict[str, tuple[int, ...]]:
-    """Whole-number parameters that set the size of a patch, and the axes (of k, j, i) that each sets."""
+    """Parameters that set the size of a patch, whole numbers or texts such as "24x24x24" (i x j x k), and the axes
+    (of k, j, i) that each sets.
+    """
     shape, found = recipe.patch_shape(), {}
     for field in dataclasses.fields(recipe):
         value = getattr(recipe, field.name)
-        if "label" in field.metadata and type(value) is int:
-            other = dataclasses.replace(recipe, **{field.name: 2 * value + 1}).patch_shape()
-            axes = tuple(axis for axis in range(3) if other[axis] != shape[axis])
-            if axes:
-                found[field.name] = axes
+        if "label" not in field.metadata or field.metadata["choices"] or not _is_size(value):
+            continue
+        larger = 2 * value + 1 if isinstance(value, int) else "x".join(str(2 * int(n) + 1) for n in value.split("x"))
+        other = dataclasses.replace(recipe, **{field.name: larger}).patch_shape()
+        axes = tuple(axis for axis in range(3) if other[axis] != shape[axis])
+        if axes:
+            found[field.name] = axes
     return found
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int or (isinstance(value, str) and re.fullmatch(r"\d+x\d+x\d+", value) is not None)
+
+
+def _limited(recipe: Recipe, name: str, axes: tuple[int, ...], most: Sequence[int]) -> int | str | None:
+    """A size parameter at ``most`` (k, j, i) voxels, in the network's steps; None where that is no size for it."""
+    value, multiple = getattr(recipe, name), recipe.network_spec().multiple
+    if isinstance(value, int):
+        step, room = math.lcm(*(multiple[axis] for axis in axes)), min(most[axis] for axis in axes)
+        fits = value if value <= room else room // step * step
+    else:
+        sizes = [int(size) for size in value.split("x")][::-1]
+        sizes = [n if n <= room else room // step * step for n, room, step in zip(sizes, most, multiple, strict=True)]
+        fits = "x".join(str(size) for size in sizes[::-1])
+    try:
+        shape = type(recipe).from_dict(recipe.to_dict() | {name: fits}).patch_shape()
+    except InputError:
+        return None
+    return fits if min(shape) > 0 else None
 
 
 def _fit_patch(plan: Plan, overrides: dict[str, Any]) -> Plan:
     """No larger than the smallest image, in the network's steps."""
-    spec, smallest = plan.recipe.network_spec(), plan.fingerprint["smallest"][::-1]
+    spec, smallest = plan.recipe.network_spec(), plan.fingerprint["smallest"]
+    room = [_room(axis, smallest[::-1], spec) for axis in range(3)]
     for name, axes in size_parameters(plan.recipe).items():
-        room = min(_room(axis, smallest, spec) for axis in axes)
-        step = math.lcm(*(spec.multiple[axis] for axis in axes))
-        value, fits = getattr(plan.recipe, name), room // step * step
-        if name in overrides or value <= room or not _allowed(plan.recipe, name, fits):
+        value, fits = getattr(plan.recipe, name), _limited(plan.recipe, name, axes, room)
+        if name in overrides or fits in (value, None):
             continue  # what does not fit is said by the sampler, with the case's name
-        extent = "x".join(str(size) for size in smallest[::-1])
+        extent = "x".join(map(str, smallest))
         plan = plan.changed({name: fits}, f"the smallest training image is {extent} voxels, the preset has {value}")
     return plan
 
@@ -179,14 +205,6 @@ def _room(axis: int, smallest: list[int], spec: Any) -> int:
         return smallest[axis]
     ends = [[other for other in range(3) if other != plane][axis - 1] for plane in spec.planes]
     return min(smallest[end] for end in ends)
-
-
-def _allowed(recipe: Recipe, name: str, value: int) -> bool:
-    try:
-        type(recipe).from_dict(recipe.to_dict() | {name: value})
-    except InputError:
-        return False
-    return value > 0
 
 
 def _fit_memory(plan: Plan, overrides: dict[str, Any], device: Any) -> Plan:
@@ -202,7 +220,9 @@ def _fit_memory(plan: Plan, overrides: dict[str, Any], device: Any) -> Plan:
             reductions |= smaller
             recipe = dataclasses.replace(recipe, **smaller)
             need = step_bytes(recipe, recipe.batch_size)
-    except Exception as error:  # an objective that needs more than shapes, say a feature network: no estimate
+    except MedGANError:
+        raise
+    except Exception as error:  # an objective that needs more than shapes: no estimate, which is no reason to stop
         reason = f"not compared with the memory, which cannot be estimated here ({type(error).__name__})"
         return _noted(plan, "batch_size", recipe.batch_size, reason, overrides)
     if not reductions:
@@ -212,16 +232,16 @@ def _fit_memory(plan: Plan, overrides: dict[str, Any], device: Any) -> Plan:
     return plan.changed(reductions, reason)
 
 
-def _smaller(recipe: Recipe, overrides: dict[str, Any]) -> dict[str, int]:
-    """The next reduction: half the batch, or at one patch the longest free side of the patch; {} if nothing is left."""
+def _smaller(recipe: Recipe, overrides: dict[str, Any]) -> dict[str, Any]:
+    """The next reduction: half the batch, or at one patch half the longest free side of it; {} if nothing is left."""
     if recipe.batch_size > 1 and "batch_size" not in overrides:
         return {"batch_size": recipe.batch_size // 2}
-    multiple = recipe.network_spec().multiple
+    shape = recipe.patch_shape()
+    half = [max(size // 2, min(size, _SMALLEST_PATCH)) for size in shape]
     free = {name: axes for name, axes in size_parameters(recipe).items() if name not in overrides}
-    for name in sorted(free, key=lambda name: -getattr(recipe, name)):
-        step = math.lcm(*(multiple[axis] for axis in free[name]))
-        value = getattr(recipe, name) // 2 // step * step
-        if value >= _SMALLEST_PATCH and _allowed(recipe, name, value):
+    for name, axes in sorted(free.items(), key=lambda item: -max(shape[axis] for axis in item[1])):
+        value = _limited(recipe, name, axes, half)
+        if value not in (getattr(recipe, name), None):
             return {name: value}
     return {}
 
@@ -251,7 +271,7 @@ def _machine(plan: Plan, device: Any, processes: int) -> list[dict[str, Any]]:
     fits = device.type == "cpu" or size < free_bytes(device) // 4
     where = f"on {device}" if fits else "on the host, copied patch by patch"
     decisions = [
-        _decision("device", str(device), f"{processes} process(es)"),
+        _decision("device", str(device), "one process" if processes == 1 else f"each of {processes} processes"),
         _decision("images", where, f"{_size(size)} of training images, held once per process"),
     ]
     if plan.recipe.precision == "auto":

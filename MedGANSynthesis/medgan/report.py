@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import __version__, report_figures
+from .baselines_tasks import INPUT
 from .bootstrap import CONFIDENCE, RESAMPLES
 from .evaluation_table import OUTPUT, Table, format_interval, format_value, titled
 from .files import make_folder, replacing
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 
 REPORT, TABLE = "report.html", "table.csv"
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 70em; margin: 2em auto; padding: 0 1em }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 70em; margin: 2em auto }
 h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
 table { border-collapse: collapse; font-size: 0.9em } th, td { padding: 0.25em 0.8em; border-bottom: 1px solid #ddd }
 th { text-align: left } td { text-align: right; white-space: nowrap } td small { color: #666 }
 td.best { font-weight: bold } .scroll { overflow-x: auto } img { max-width: 100%; height: auto }
-.verdict { font-size: 1.1em; border-left: 4px solid #009e73; padding-left: 0.8em } .verdict.worse { border-color: #d55e00 }
+.verdict { font-size: 1.1em; border-left: 4px solid #009e73; padding-left: 0.8em }
+.verdict.worse { border-color: #d55e00 }
 dt { font-weight: bold } footer { color: #666; margin-top: 3em }
 """
 
@@ -158,7 +160,7 @@ def _plots(table: Table, records: Sequence[CaseRecord]) -> list[str]:
     if not usable:
         return []
     units = "luma" if usable[0].pictures[OUTPUT].ndim == 3 else usable[0].units
-    compared = dict.fromkeys((OUTPUT, table.beaten_by()[0], next(iter(table.methods.keys() - {OUTPUT}), None)))
+    compared = dict.fromkeys((OUTPUT, table.beaten_by()[0], INPUT))
     methods = [name for name in compared if name in usable[0].samples]
     return [
         "<h2>Errors inside the mask</h2>",

@@ -73,14 +73,14 @@ def histogram(records: Sequence[CaseRecord], methods: Sequence[str], labels: Map
     differences = {name: _differences(records, name)[1] for name in methods}
     limit = _limit(np.concatenate(list(differences.values())), _HISTOGRAM_PERCENTILE)
     width = 2 * limit / _HISTOGRAM_BINS
-    if all((values == np.rint(values)).all() for values in differences.values()):
+    if any((values == np.rint(values)).all() for values in differences.values()):
         width = max(1.0, np.ceil(width))  # bins that hold equally many integers, or the histogram looks like a comb
     half = width * (np.floor(limit / width) + 0.5)
     edges = np.arange(-half, half + width / 2, width)
     for color, name in zip(_COLORS, differences, strict=False):
         values = differences[name]
         share = np.full(len(values), 100.0 / max(len(values), 1))
-        axis.hist(values, edges, weights=share, histtype="step", color=color, label=labels[name])
+        axis.hist(values, edges, weights=share, histtype="step", color=color, label=_name(name, labels))
     axis.axvline(0.0, color="0.6", linewidth=0.8)
     axis.set(xlabel=f"result minus truth{_unit(units)}", ylabel="voxels of the mask (%)", yscale="log")
     axis.legend(fontsize=8)
@@ -155,7 +155,7 @@ def _show_errors(
     for axis, name in zip(axes, methods, strict=False):
         if name in record.errors:
             drawn = error_map(axis, record.errors[name], limit, not color, record.aspect)
-            axis.set_title("error, generated" if name == OUTPUT else f"error, {labels[name]}", fontsize=10)
+            axis.set_title(f"error, {_name(name, labels)}", fontsize=10)
             _crop(axis, record)
     bar = axes[-1].inset_axes((0.05, 0.05, 0.08, 0.9))
     figure.colorbar(drawn, cax=bar, label="dE2000" if color else f"result minus truth{_unit(record.units)}")
@@ -172,6 +172,11 @@ def _limit(errors: np.ndarray, percentile: float = _LIMIT_PERCENTILE) -> float:
     """A symmetric limit that shows all but the largest errors; 1 where there are none at all."""
     limit = float(np.percentile(np.abs(errors), percentile)) if errors.size else 0.0
     return limit if limit > 0 else max(float(np.abs(errors).max(initial=0.0)), 1.0)
+
+
+def _name(method: str, labels: Mapping[str, str]) -> str:
+    """Short name of a method; the generator's own is in the title of the report."""
+    return "generated" if method == OUTPUT else labels[method]
 
 
 def _unit(units: str) -> str:

@@ -254,6 +254,8 @@ class PatchSampler:
         body = None
         if mask is not None and source is not None:
             body = grid.enter(source.with_array(mask.astype(np.float32), units="", modality="")).array > 0.5
+        if target is not None and self.target.outside is not None and not self.recipe.PAIRED:
+            target = target.with_array(np.where(body_mask(target), target.array, self.target.outside))  # no table
         source, target = (None if volume is None else grid.enter(volume) for volume in (source, target))
         for volume in (source, target):
             if volume is not None:

@@ -122,6 +122,7 @@ class Trainer:
         self.seconds = 0.0
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
+        self.fixed_slice: Any = None
 
     def _setup(self, network: Any, rate: float) -> tuple[Any, Any]:
         import torch
@@ -147,6 +148,10 @@ class Trainer:
                 recipe.steps_per_epoch, self.epoch,
             )
         )  # fmt: skip
+        if self.watchers:
+            from .training_sample import FixedSlice
+
+            self.fixed_slice = FixedSlice(self.dataset, recipe, self.spec)
 
     def train_epoch(self) -> None:
         """One epoch of steps, a validation with the averaged weights, a checkpoint."""
@@ -167,6 +172,8 @@ class Trainer:
             report = TrainingStep(self, step).run()
             for key, value in report.items():
                 sums[key] = sums[key] + value if key in sums else value
+            if self.recipe.sample_interval and (step + 1) % self.recipe.sample_interval == 0:
+                self._draw_sample(step + 1)
             if time.monotonic() - reported > REPORT_INTERVAL_S or index == steps - 1:
                 reported = time.monotonic()
                 self._report(step, index, report, reported - started)
@@ -183,6 +190,13 @@ class Trainer:
             checkpoint.save(self)
         self.fabric.barrier()
         self._tell(EpochDone(self.epoch, row))
+        if not self.recipe.sample_interval:
+            self._draw_sample(self.epoch * steps)
+
+    def _draw_sample(self, step: int) -> None:
+        if self.fixed_slice is not None:
+            sample = self.fixed_slice.draw(self.averaged_generator(), self.epoch, step, str(self.device))
+            self._tell(sample)
 
     def _report(self, step: int, index: int, report: dict[str, Any], elapsed_s: float) -> None:
         """Losses so far to whoever watches; also where a training that went astray is stopped."""

@@ -115,12 +115,12 @@ def _draw_panel(axes: Axes, panel: Panel, epochs: list[int]) -> None:
 
 
 class Samples:
-    """The pictures of ``samples.png``: a column per epoch of a case, or per case where several are drawn.
+    """The pictures of ``samples.png``: a column per time of a case, or per case where several are drawn.
 
     Args:
         folder: where ``samples.npz`` is kept; what lies there already is taken up.
 
-    At most ``COLUMNS`` epochs are kept: the first, the last and some evenly spread between.
+    At most ``COLUMNS`` times are kept: the first, the last and some evenly spread between.
     """
 
     def __init__(self, folder: Path):
@@ -129,14 +129,15 @@ class Samples:
         with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):  # a picture is not worth a stop
             self._entries = self._read()
 
-    def forget_after(self, epoch: int) -> None:
-        """Drop what was drawn after ``epoch``, the one a training goes on from (0: everything)."""
-        self._entries = [entry for entry in self._entries if entry["epoch"] <= epoch]
+    def forget_after(self, step: int) -> None:
+        """Drop what was drawn after ``step``, the one a training goes on from (0: everything)."""
+        self._entries = [entry for entry in self._entries if entry["step"] <= step]
 
     def add(self, event: SampleDrawn) -> None:
-        """Keep a sample; one of the same case and epoch is replaced."""
+        """Keep a sample; one of the same case and step is replaced."""
         entry = {
             "epoch": event.epoch,
+            "step": event.step,
             "case": event.case,
             "units": event.units,
             "window": [float(end) for end in event.window],
@@ -146,8 +147,8 @@ class Samples:
                 for name, image in event.images.items()
             },
         }
-        same = (event.case, event.epoch)
-        self._entries = [kept for kept in self._entries if (kept["case"], kept["epoch"]) != same]
+        same = (event.case, event.step)
+        self._entries = [kept for kept in self._entries if (kept["case"], kept["step"]) != same]
         self._entries = _spread_out([*self._entries, entry])
 
     def save(self) -> None:
@@ -183,29 +184,29 @@ class Samples:
             grid[0, number].set_title(self._caption(entry), fontsize=8)
         for line, name in zip(grid[:, 0], rows, strict=True):
             line.set_ylabel(_TITLES[name], fontsize=10)
-        figure.suptitle(title or self._headline(), fontsize=10)
+        figure.suptitle(": ".join(part for part in (title, self._headline()) if part), fontsize=10)
         with replacing(Path(path)) as beside:
             figure.savefig(beside, format="png")
 
     def columns(self) -> list[dict[str, Any]]:
-        """The entries of the columns: epochs of the one case, or the latest sample of each of several."""
+        """The entries of the columns: times of the one case, or the latest sample of each of several."""
         cases = list(dict.fromkeys(entry["case"] for entry in self._entries))
         if len(cases) == 1:
-            return sorted(self._entries, key=lambda entry: entry["epoch"])
-        latest = [max((e for e in self._entries if e["case"] == case), key=lambda e: e["epoch"]) for case in cases]
+            return sorted(self._entries, key=lambda entry: entry["step"])
+        latest = [max((e for e in self._entries if e["case"] == case), key=lambda e: e["step"]) for case in cases]
         return latest[:COLUMNS]
 
     def _several(self) -> bool:
         return len({entry["case"] for entry in self._entries}) > 1
 
     def _caption(self, entry: dict[str, Any]) -> str:
-        first = entry["case"] if self._several() else f"epoch {entry['epoch']}"
+        first = entry["case"] if self._several() else f"epoch {entry['epoch']}, step {entry['step']}"
         if entry["error"] is None:
             return first
         return f"{first}\nmean error {entry['error']:.3g}{_unit(entry['units'])}"
 
     def _headline(self) -> str:
-        latest = max(self._entries, key=lambda entry: entry["epoch"])
+        latest = max(self._entries, key=lambda entry: entry["step"])
         low, high = latest["window"]
         window = f"shown from {low:.4g} to {high:.4g}{_unit(latest['units'])}"
         what = f"epoch {latest['epoch']}" if self._several() else latest["case"]
@@ -235,7 +236,7 @@ class TrainingPictures:
 
     def __call__(self, event: TrainingEvent) -> None:
         if isinstance(event, TrainingStarted):
-            self._samples.forget_after(event.resumed_at)
+            self._samples.forget_after(event.resumed_at * event.steps_per_epoch)
             self._rows = self._history()[: event.resumed_at]
         elif isinstance(event, SampleDrawn):
             self._samples.add(event)
@@ -268,13 +269,13 @@ def _draw_image(axes: Axes, image: np.ndarray | None) -> None:
 
 
 def _spread_out(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each case at most ``COLUMNS`` epochs; the one whose neighbors lie closest together goes."""
+    """Of each case at most ``COLUMNS`` times; the one whose neighbors lie closest together goes."""
     kept = list(entries)
     for case in {entry["case"] for entry in entries}:
-        mine = sorted((entry for entry in kept if entry["case"] == case), key=lambda entry: entry["epoch"])
+        mine = sorted((entry for entry in kept if entry["case"] == case), key=lambda entry: entry["step"])
         while len(mine) > COLUMNS:
             inner = range(1, len(mine) - 1)
-            dull = mine.pop(min(inner, key=lambda at: mine[at + 1]["epoch"] - mine[at - 1]["epoch"]))
+            dull = mine.pop(min(inner, key=lambda at: mine[at + 1]["step"] - mine[at - 1]["step"]))
             kept = [entry for entry in kept if entry is not dull]
     return kept
 

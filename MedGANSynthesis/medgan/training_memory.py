@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .recipes.base import Recipe
 
 BYTES_PER_WEIGHT = 4 + 8 + 4  # weights, both moments of Adam, the running average; gradients are counted as they appear
@@ -34,6 +36,7 @@ def step_bytes(recipe: Recipe, batch_size: int) -> int:
 
 
 def _empty_batch(recipe: Recipe, batch_size: int) -> Any:
+    """A batch without content, laid out as :class:`~medgan.sampling.PatchSampler` does."""
     import torch
 
     from .sampling import Batch
@@ -41,9 +44,16 @@ def _empty_batch(recipe: Recipe, batch_size: int) -> Any:
     spec, patch = recipe.network_spec(), recipe.patch_shape()
     sizes = patch[3 - spec.dimensions :]
     factors = spec.scale[3 - spec.dimensions :]
-    channels = spec.in_channels * (2 * spec.context + 1)
     enlarged = [size * factor for size, factor in zip(sizes, factors, strict=True)]
+    channels = spec.in_channels * (2 * spec.context + 1)
     return Batch(
         torch.empty((batch_size, channels, *sizes), device="meta"),
-        torch.empty((batch_size, spec.out_channels, *enlarged), device="meta"),
+        torch.empty((batch_size, _target_channels(recipe), *enlarged), device="meta"),
     )
+
+
+def _target_channels(recipe: Recipe) -> int:
+    """Channels of what is to be learnt: CT windows make several of one component."""
+    voxel = np.zeros((recipe.network_spec().out_channels, 1, 1, 1), np.float32)
+    scale = recipe.target().scale or recipe.source_scale()
+    return len(scale.fit(np.zeros((1, 1, 1), np.float32)).forward(voxel))

@@ -7,7 +7,7 @@ import sys
 from typing import NoReturn
 
 from ..errors import BundleError, Cancelled, InputError, MedGANError, missing_package
-from . import apply, bundle, models, train, worker
+from . import apply, bundle, dataset, evaluate, models, train, worker
 
 EXIT_OK, EXIT_INPUT, EXIT_BUNDLE, EXIT_FAILED, EXIT_CANCELLED = 0, 2, 3, 4, 130
 
@@ -18,6 +18,9 @@ examples:
   medgan models                                    what is installed
   medgan apply denoise-ct scan.nrrd clean.nrrd     run a model on one image
   medgan apply denoise-ct dicom_folder clean.nrrd --series 4
+  medgan dataset build stain tissue --single slides --degrade grey
+  medgan train stain tissue run                    a new model from a dataset
+  medgan evaluate run/bundle tissue                how good is it, beside the classical methods?
   medgan bundle verify my_model                    is this model intact?
   medgan apply --help                              all options of one command
 
@@ -43,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show the Python traceback of an error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (models, apply, train, bundle, worker):
+    for module in (models, apply, dataset, train, evaluate, bundle, worker):
         module.add_parser(commands)
     return parser
 

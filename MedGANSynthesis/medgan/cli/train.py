@@ -147,8 +147,8 @@ def run(arguments: argparse.Namespace) -> None:
 def _settle(
     arguments: argparse.Namespace, recipe_class: type[Recipe], dataset: Dataset, overrides: dict[str, Any], quiet: bool
 ) -> Recipe:
-    """The recipe to train: of the run that goes on, of a given plan, or of a new one; it is written to ``plan.json``."""
-    from ..plan import Plan
+    """The recipe to train: of the run that goes on, of a given plan, or of a new one; written to ``plan.json``."""
+    from ..plan import BY_USER, Plan
 
     path, preset = arguments.out / "plan.json", arguments.preset
     given = None if arguments.plan is None else Plan.load(arguments.plan).changed(overrides)
@@ -162,7 +162,8 @@ def _settle(
     else:
         plan = given or _new_plan(arguments, recipe_class, dataset, overrides, quiet)
         for decision in plan.decisions:
-            note("plan: {parameter} = {value} ({reason})".format(**decision), quiet)
+            if decision["reason"] != BY_USER:
+                note("plan: {parameter} = {value} ({reason})".format(**decision), quiet)
     if _leads():
         plan.save(path)
     return plan.recipe

@@ -1,7 +1,8 @@
 """Errors, PSNR and SSIM over a whole image or inside a mask.
 
-All functions take arrays of equal shape, ``(k, j, i)`` or ``(k, j, i, components)``; a mask is ``(k, j, i)``, true where
-voxels count, and None counts them all. An empty mask gives NaN. CT uses the range [-1024, 3071] HU of SynthRAD2025.
+All functions take arrays of equal shape, ``(k, j, i)`` or ``(k, j, i, components)``; a mask is ``(k, j, i)``, true
+where voxels count, and None counts them all. An empty mask gives NaN. CT uses the range [-1024, 3071] HU of
+SynthRAD2025.
 """
 
 from __future__ import annotations

@@ -95,6 +95,11 @@ CATALOGUE: dict[str, Metric] = {
         "dE2000 of mean color", "", "lower",
         "CIEDE2000 between the mean colors of the tissue and of the target slide's tissue, which may be other tissue.",
     ),
+    "de2000_classes": Metric(
+        "dE2000 of colors", "", "lower",
+        "CIEDE2000 between the tissue and the target slide's tissue, which may be other tissue: mean over 20 classes "
+        "from the darkest twentieth of the pixels to the lightest.",
+    ),
     "lab_mean": Metric(
         "Lab mean", "", "lower", "Distance of the mean Lab color of the tissue from that of the target slide."
     ),
@@ -103,7 +108,7 @@ CATALOGUE: dict[str, Metric] = {
         "Frobenius norm of the difference of the covariances of the tissue's Lab colors from the target slide's.",
     ),
     "lpips": Metric(
-        "LPIPS", "", "lower", "Learned perceptual distance (AlexNet), mean over slices mapped from the range to [-1, 1]."
+        "LPIPS", "", "lower", "Learned perceptual distance (AlexNet), mean over slices, range mapped to [-1, 1]."
     ),
     "fid": Metric(
         "FID", "", "lower", "Frechet distance of Inception features over all slices, mapped from the range to [0, 1]."

@@ -209,5 +209,5 @@ TASKS: dict[str, TaskMetrics] = {
     "superres-mr": TaskMetrics("psnr_db_head", together(head_mr, whole_image, edges_3d, lpips), whole_image),
     "mr-to-ct": _SYNTHETIC_CT,
     "mr-to-ct-unpaired": _SYNTHETIC_CT,
-    "stain": TaskMetrics("de2000_tissue", together(colors, look, lpips), whole_image, ("de2000_mean_color", look)),
+    "stain": TaskMetrics("de2000_tissue", together(colors, look, lpips), whole_image, ("de2000_classes", look)),
 }

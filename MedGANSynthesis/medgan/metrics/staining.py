@@ -14,6 +14,7 @@ from .basic import psnr_db, ssim
 
 RGB_RANGE = (0.0, 255.0)
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # BT.601
+CLASSES = 20
 _CHUNK = 1 << 20
 
 
@@ -42,8 +43,8 @@ def color_difference(reference: np.ndarray, image: np.ndarray) -> np.ndarray:
 def against_truth(reference: np.ndarray, image: np.ndarray, tissue: np.ndarray) -> dict[str, float]:
     """Metrics against the true picture of the same tissue, ``(k, j, i, 3)``.
 
-    ``de2000`` is the mean over the whole picture, ``de2000_tissue`` that over the tissue of the reference; PSNR (dB) and
-    SSIM are on RGB (components averaged) and on luma, whole picture, range 0 to 255.
+    ``de2000`` is the mean over the whole picture, ``de2000_tissue`` that over the tissue of the reference; PSNR (dB)
+    and SSIM are on RGB (components averaged) and on luma, whole picture, range 0 to 255.
     """
     difference = color_difference(reference, image)
     gray_reference, gray = luma(reference), luma(image)
@@ -59,30 +60,38 @@ def against_truth(reference: np.ndarray, image: np.ndarray, tissue: np.ndarray) 
 
 @dataclass(frozen=True)
 class Look:
-    """Colors of the tissue of one or several slides: mean ``(3,)`` and covariance ``(3, 3)`` in Lab."""
+    """Colors of the tissue of one or several slides in Lab: mean ``(3,)``, covariance ``(3, 3)``, and the mean colors
+    of 20 classes from the darkest (nuclei) to the lightest twentieth of the pixels, ``(20, 3)``.
+    """
 
     mean: np.ndarray
     covariance: np.ndarray
+    ramp: np.ndarray
 
     @classmethod
     def of(cls, pixels: np.ndarray) -> Look:
-        """The look of RGB pixels ``(n, 3)``; NaN for fewer than two."""
-        if len(pixels) < 2:
-            return cls(np.full(3, np.nan), np.full((3, 3), np.nan))
+        """The look of RGB pixels ``(n, 3)``; NaN for fewer than 20."""
+        if len(pixels) < CLASSES:
+            return cls(np.full(3, np.nan), np.full((3, 3), np.nan), np.full((CLASSES, 3), np.nan))
         colors = lab(pixels)
-        return cls(colors.mean(axis=0), np.cov(colors.T))
+        sorted_colors = colors[np.argsort(colors[:, 0], kind="stable")]
+        ramp = np.stack([part.mean(axis=0) for part in np.array_split(sorted_colors, CLASSES)])
+        return cls(colors.mean(axis=0), np.cov(colors.T), ramp)
 
 
 def against_look(target: Look, look: Look) -> dict[str, float]:
     """How far the colors of a slide are from those of a target slide that may show other tissue.
 
-    ``de2000_mean_color``: dE2000 of the mean colors of the tissue. ``lab_mean``: Euclidean distance of the mean Lab
-    colors. ``lab_covariance``: Frobenius norm of the difference of the covariances in Lab.
+    ``de2000_mean_color``: dE2000 of the mean colors of the tissue. ``de2000_classes``: mean dE2000 of the colors of its
+    20 classes of lightness, which, unlike the mean color, says whether nuclei and stroma each look right.
+    ``lab_mean``: Euclidean distance of the mean Lab colors. ``lab_covariance``: Frobenius norm of the difference of the
+    covariances in Lab.
     """
     from skimage.color import deltaE_ciede2000
 
     return {
         "de2000_mean_color": float(deltaE_ciede2000(target.mean, look.mean)),
+        "de2000_classes": float(deltaE_ciede2000(target.ramp, look.ramp).mean()),
         "lab_mean": float(np.linalg.norm(target.mean - look.mean)),
         "lab_covariance": float(np.linalg.norm(target.covariance - look.covariance)),
     }

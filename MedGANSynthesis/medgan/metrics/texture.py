@@ -109,7 +109,7 @@ def strong_edges(reference: np.ndarray, mask: np.ndarray, axes: tuple[int, ...] 
 
 
 def edge_slope(image: np.ndarray, edges: Edges) -> float:
-    """Mean slope across edges, in units per voxel; noise, having no direction, does not add to it. NaN without edges."""
+    """Mean slope across edges, in units per voxel, to which noise does not add, having no direction."""
     if not edges.where.any():
         return float("nan")
     return float((_slopes(image, edges.axes)[:, edges.where] * edges.direction).sum(axis=0).mean())

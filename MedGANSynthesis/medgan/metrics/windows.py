@@ -25,7 +25,7 @@ def window_range_hu(name: str) -> tuple[float, float]:
 
 
 def windowed(reference: np.ndarray, image: np.ndarray) -> dict[str, float]:
-    """``psnr_db_<window>`` and ``ssim_<window>`` of whole slices ``(k, j, i)`` in HU, range and clipping as the window."""
+    """``psnr_db_<window>`` and ``ssim_<window>`` of whole slices ``(k, j, i)`` in HU; the window is the range."""
     values = {}
     for name in WINDOWS_HU:
         value_range = window_range_hu(name)

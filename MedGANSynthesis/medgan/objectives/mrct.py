@@ -59,8 +59,8 @@ def perceptual_loss(recipe: MRToCT) -> nn.Module | None:
             return VGGFeatureLoss("full", recipe.perceptual_network or None)
         except InputError as error:
             raise InputError(
-                "The perceptual loss 'vgg' cannot be had: "
-                f"{str(error).rstrip('.')}; or set perceptual to none, or name the file in perceptual_network."
+                "The perceptual loss 'vgg' needs the weights of torchvision's VGG19, which cannot be used here "
+                f"({str(error).rstrip('.')}); name their file in perceptual_network, or set perceptual to none."
             ) from error
     if recipe.perceptual != "features":
         return None

@@ -112,6 +112,10 @@ class Recipe:
     checkpoint_interval: int = parameter(
         1, label="Checkpoint interval", minimum=1, unit="epochs", help="Epochs between checkpoints to resume from."
     )
+    sample_interval: int = parameter(
+        0, label="Sample interval", minimum=0, unit="steps",
+        help="Steps between images of a fixed case for those who watch; 0 makes one after every epoch.",
+    )  # fmt: skip
     patience: int = parameter(
         0, label="Patience", minimum=0, unit="epochs",
         help="Stop when the validation score has not risen for so many epochs; 0 never stops early.",

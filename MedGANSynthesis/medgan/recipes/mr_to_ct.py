@@ -258,4 +258,5 @@ def _another_look(pair: Pair, generator: np.random.Generator) -> Any:
     share = (pair.fitted.forward(pair.source, pair.slices) + 1) / 2
     share = share.clip(min=0.0) ** math.exp(generator.normal(0.0, 0.15)) * generator.uniform(0.85, 1.15)
     share = share + generator.uniform(0.0, 0.03) * augment.white_noise(share, generator)
-    return pair.fitted.inverse(2 * share - 1, pair.slices)
+    changed = pair.fitted.inverse(2 * share - 1, pair.slices)
+    return changed if pair.mask is None else changed.where(pair.mask > 0.5, pair.source)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SuperresMR(Recipe):
+class SuperResolutionMR(Recipe):
     """Parameters of the task ``superres-mr``; field metadata holds label, help, unit and range of each."""
 
     TASK: ClassVar[str] = "superres-mr"
@@ -109,7 +109,7 @@ class SuperresMR(Recipe):
         ),
     )  # fmt: skip
     upsampling_width: int = parameter(
-        64, label="Upsampling width", minimum=8, maximum=256, unit="channels",
+        32, label="Upsampling width", minimum=8, maximum=256, unit="channels",
         help="Channels of the convolutions that enlarge; a multiple of 8.",
     )  # fmt: skip
     icnr: bool = parameter(
