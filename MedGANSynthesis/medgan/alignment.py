@@ -1,4 +1,4 @@
-"""How well two images of the same body lie on each other, in a number that tells a good registration from a failed one."""
+"""How well two images of a body lie on each other: a number that tells a good registration from a failed one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ DISPLACEMENT_MM = 8.0
 DISPLACEMENT_RADIANS = 0.25
 RIND_MM = 4.0
 CLEAR_PEAK = 0.6
-"""Share of its mutual information that a well aligned pair loses when displaced; head MR and CT lose 0.3 to 0.5."""
-GOOD_QUALITY = 0.25
+"""Share of its mutual information that a well aligned pair loses when displaced; head MR and CT lose 0.25 to 0.45."""
+GOOD_QUALITY = 0.2
 LEAST_OVERLAP = 0.3
 LEAST_DICE = 0.6
 LEAST_VOXELS = 500
+LEAST_SLICES = 4
 
 
 @dataclass(frozen=True)
@@ -94,16 +95,14 @@ def coarse(volume: Volume) -> Volume:
     """
     import SimpleITK as sitk
 
-    if volume.channels > 1 or min(volume.grid_shape) < 4:
+    if volume.channels > 1 or min(volume.grid_shape) < LEAST_SLICES:
         raise InputError(
-            "Only scalar volumes of at least 4 slices, rows and columns can be registered or compared, not "
-            f"{' x '.join(map(str, volume.array.shape[::-1]))}; align such images with another tool first."
+            f"Only scalar volumes of at least {LEAST_SLICES} slices, rows and columns can be registered or compared, "
+            f"not {' x '.join(map(str, volume.array.shape[::-1]))}; align such images with another tool first."
         )
     if volume.non_finite:
         raise InputError("The image has voxels that are no number (NaN or infinite); replace them first.")
-    image = sitk.BinShrink(
-        sitk.Cast(volume.to_sitk(), sitk.sitkFloat32), shrink_factors(volume.to_sitk(), WORKING_MM)
-    )
+    image = sitk.BinShrink(sitk.Cast(volume.to_sitk(), sitk.sitkFloat32), shrink_factors(volume.to_sitk(), WORKING_MM))
     small = Volume.from_sitk(image)
     return small.with_array(small.array.copy(), units=volume.units, modality=volume.modality)
 
@@ -111,7 +110,7 @@ def coarse(volume: Volume) -> Volume:
 def shrink_factors(image: Any, spacing_mm: float) -> list[int]:
     """By how much to shrink a SimpleITK image along (i, j, k) for about this spacing; at least 4 voxels remain."""
     return [
-        int(max(1, min(round(spacing_mm / old), size // 4)))
+        int(max(1, min(round(spacing_mm / old), size // LEAST_SLICES)))
         for old, size in zip(image.GetSpacing(), image.GetSize(), strict=True)
     ]
 
@@ -143,9 +142,7 @@ def _mutual_information(
     return float((joint[some] * np.log(joint[some] / product[some])).sum())
 
 
-def _smallest_drop(
-    fixed: Volume, moved: Volume, both: np.ndarray, ranges: tuple[tuple[float, float], ...]
-) -> float:
+def _smallest_drop(fixed: Volume, moved: Volume, both: np.ndarray, ranges: tuple[tuple[float, float], ...]) -> float:
     """Least relative loss of mutual information, inside of both bodies, over twelve displacements of ``moved``."""
     import SimpleITK as sitk
     from scipy import ndimage

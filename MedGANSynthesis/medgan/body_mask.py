@@ -103,7 +103,10 @@ def _largest_piece(mask: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     """The largest connected piece, parted from others where they touch in bridges of less than 5 mm."""
     from scipy import ndimage
 
-    radius = [min(round(BRIDGE_MM / spacing), 3, size // 4) for spacing, size in zip(spacing_mm[::-1], mask.shape, strict=True)]
+    radius = [
+        min(round(BRIDGE_MM / spacing), 3, size // 4)
+        for spacing, size in zip(spacing_mm[::-1], mask.shape, strict=True)
+    ]
     box = np.ones([2 * r + 1 for r in radius], bool)
     core = ndimage.binary_erosion(mask, box, border_value=1)
     labels, _ = ndimage.label(core if core.any() else mask)

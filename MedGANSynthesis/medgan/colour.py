@@ -1,7 +1,7 @@
-"""Colour of stained slides as a stain-transfer network sees it: RGB, or one of three kinds of grey.
+"""Color of stained slides as a stain-transfer network sees it: RGB, or one of three kinds of grey.
 
 RGB runs from 0 to 255. Optical density is the natural logarithm of what the tissue absorbs, -ln(RGB / 255): stains add
-up in it (Beer and Lambert). Haematoxylin is found by colour deconvolution (Ruifrok & Johnston, Anal Quant Cytol Histol
+up in it (Beer and Lambert). Haematoxylin is found by color deconvolution (Ruifrok & Johnston, Anal Quant Cytol Histol
 2001;23:291), with the stain vectors that scikit-image uses too.
 """
 
@@ -70,7 +70,7 @@ def grey(volume: Volume, kind: str = "luma") -> Volume:
 
 @dataclass(frozen=True)
 class ColourInput:
-    """Scale of RGB sources: the kind of colour or grey, and whether a slide is brought to common statistics first.
+    """Scale of RGB sources: the kind of color or grey, and whether a slide is brought to common statistics first.
 
     Args:
         kind_of_input: one of :data:`INPUTS`.
@@ -158,7 +158,7 @@ class FittedColour:
             ValueError: the input is a grey, so the target needs a scale of its own.
         """
         if self.scale.kind_of_input != "rgb":
-            raise ValueError("Colour cannot be got back from grey.")
+            raise ValueError("Color cannot be got back from grey.")
         shape = (-1,) + (1,) * (block.ndim - 1)
         values = block * like(self.deviation.reshape(shape), block) + like(self.mean.reshape(shape), block)
         return from_optical_density(values) if self.scale.slide_statistics else values

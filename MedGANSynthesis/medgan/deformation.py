@@ -59,7 +59,9 @@ def smooth_noise(shape: tuple[int, ...], width: float, generator: np.random.Gene
 
     step = max(1.0, width / 1.5)  # as coarse as a smooth field can be drawn
     coarse_shape = [int(np.ceil(size / step)) + 4 for size in shape]
-    coarse = ndimage.gaussian_filter(generator.standard_normal(coarse_shape, dtype=np.float32), width / step, mode="wrap")
+    coarse = ndimage.gaussian_filter(
+        generator.standard_normal(coarse_shape, dtype=np.float32), width / step, mode="wrap"
+    )
     coarse /= max(float(coarse.std()), 1e-12)
     if step == 1.0:
         return coarse[tuple(slice(size) for size in shape)]

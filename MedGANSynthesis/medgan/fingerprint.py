@@ -61,7 +61,10 @@ def fingerprint(dataset: Dataset, recipe: Recipe) -> dict[str, Any]:
 
 def case_list(dataset: Dataset) -> str:
     """SHA-256 of which images are in which split, to see whether a dataset is still the same."""
-    cases = sorted((case.id, case.patient, case.source, case.target, case.split) for case in dataset.cases)
+    cases = [
+        (case.id, case.patient, case.source, case.target, case.split, dict(case.sha256))
+        for case in sorted(dataset.cases, key=lambda case: case.id)
+    ]
     return hashlib.sha256(json.dumps(cases).encode()).hexdigest()
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from .errors import InputError
 from .files import file_sha256, replacing, write_json
+from .slide_io import is_slide, read_slide
 from .volume import Geometry, Volume
 
 PREFIX = "MedGAN."
@@ -28,7 +29,7 @@ _PICTURE_FORMATS = (".tiff", ".tif", ".png")
 
 
 def read_volume(path: str | Path, series: str | None = None, modality: str | None = None) -> tuple[Volume, list[str]]:
-    """Read an image file (any format of SimpleITK) or a DICOM folder.
+    """Read an image file (any format of SimpleITK), a whole-slide file (of OpenSlide) or a DICOM folder.
 
     Args:
         path: file or folder.
@@ -55,7 +56,7 @@ def read_volume(path: str | Path, series: str | None = None, modality: str | Non
         return _with_modality(image.volume, image.notes, modality)
     if series is not None:
         raise InputError(f"{path.name} is not DICOM, so it has no series to choose; leave the series out.")
-    volume, notes = _read_file(path)
+    volume, notes = read_slide(path) if is_slide(path) else _read_file(path)
     return _with_modality(volume, notes, modality)
 
 

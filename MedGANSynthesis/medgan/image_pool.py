@@ -11,8 +11,8 @@ from torch import Tensor
 class ImagePool:
     """Keeps up to ``size`` generated images and lends them out at random, so that a discriminator does not forget.
 
-    Once the pool is full, each image given is, with probability one half, exchanged for an old one; the rest goes through
-    as it is. Random numbers are torch's, which the trainer seeds at every step. Size 0 keeps nothing.
+    Once the pool is full, each image given is, with probability one half, exchanged for an old one; the rest goes
+    through as it is. Random numbers are torch's, which the trainer seeds at every step. Size 0 keeps nothing.
 
     Source: Shrivastava et al., CVPR 2017, as CycleGAN uses it (Zhu et al., ICCV 2017).
     """

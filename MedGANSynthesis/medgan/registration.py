@@ -71,7 +71,8 @@ def register(
     Args:
         fixed: scalar volume, CT in HU or any MR.
         moving: scalar volume, on any grid.
-        kind: "rigid", "affine" (scales and shears as well) or "bspline" (after affine, elastic with control points every 40 mm).
+        kind: "rigid", "affine" (scales and shears as well) or "bspline" (then elastic, with control points every
+            40 mm).
         mask: bool ``(k, j, i)`` on the fixed grid; only there images are compared while registering.
         progress: called with (fraction, message); an exception it raises stops the registration.
 

@@ -19,6 +19,8 @@ from .metrics.catalogue import CATALOGUE
 from .report_cases import CaseRecord
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .bundle import Bundle
     from .dataset import Dataset
 
@@ -61,7 +63,7 @@ def write_report(
 def html(table: Table, records: Sequence[CaseRecord], bundle: Bundle, dataset: Dataset) -> str:
     """The report as one HTML document with its pictures inside; it names no address."""
     title = f"{bundle.title}: evaluation"
-    worse = "" if table.beaten_by()[1] > 0 else " worse"
+    worse = "" if table.best_baseline()[1] > 0 else " worse"
     parts = [
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>',
         f"<style>{_STYLE}</style></head><body>",
@@ -149,9 +151,9 @@ def _pictures(table: Table, records: Sequence[CaseRecord]) -> list[str]:
         title = (
             f"{name} case: {record.case} (patient {record.patient}), {record.plane}, {titled(table.primary)} {value}"
         )
-        baseline = table.beaten_by()[0]
-        picture = report_figures.case_figure(record, table.task, table.methods, title, baseline)
-        lines.append(_image(picture, title))
+        baseline = table.best_baseline()[0]
+        figure = report_figures.case_figure(record, table.task, table.methods, title, baseline)
+        lines.append(_image(figure, title))
     return lines
 
 
@@ -160,7 +162,7 @@ def _plots(table: Table, records: Sequence[CaseRecord]) -> list[str]:
     if not usable:
         return []
     units = "luma" if usable[0].pictures[OUTPUT].ndim == 3 else usable[0].units
-    compared = dict.fromkeys((OUTPUT, table.beaten_by()[0], INPUT))
+    compared = dict.fromkeys((OUTPUT, table.best_baseline()[0], INPUT))
     methods = [name for name in compared if name in usable[0].samples]
     return [
         "<h2>Errors inside the mask</h2>",
@@ -189,6 +191,6 @@ def _definitions(table: Table) -> list[str]:
     return ["<h2>What the numbers mean</h2>", "<dl>", *entries, "</dl>"]
 
 
-def _image(content: bytes, text: str) -> str:
-    data = base64.b64encode(content).decode("ascii")
+def _image(figure: Figure, text: str) -> str:
+    data = base64.b64encode(report_figures.png(figure)).decode("ascii")
     return f'<p><img alt="{escape(text, quote=True)}" src="data:image/png;base64,{data}"></p>'

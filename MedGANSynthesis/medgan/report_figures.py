@@ -1,4 +1,4 @@
-"""Figures of an evaluation report, as PNG bytes: pictures of a case, histogram of errors, Bland-Altman plot."""
+"""Figures of an evaluation report: pictures of a case, histogram of errors, Bland-Altman plot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DISPLAY = {"denoise-ct": "abdomen", "contrast-ct": "abdomen"}
 
 def case_figure(
     record: CaseRecord, task: str, labels: Mapping[str, str], title: str, baseline: str | None = None
-) -> bytes:
+) -> Figure:
     """Input, baseline, generated and true image above, in one gray scale; below their errors, in one color scale with
     its unit.
 
@@ -55,7 +55,7 @@ def case_figure(
             axis.set_title(text, fontsize=10)
     if compared:
         _show_errors(figure, axes[1], record, [name for _, _, name in columns], labels)
-    return png(figure)
+    return figure
 
 
 def error_map(axis: Any, error: np.ndarray, limit: float, signed: bool, aspect: float = 1.0) -> Any:
@@ -64,7 +64,7 @@ def error_map(axis: Any, error: np.ndarray, limit: float, signed: bool, aspect: 
     return axis.imshow(error, cmap=colors, vmin=low, vmax=limit, aspect=aspect, interpolation="nearest")
 
 
-def histogram(records: Sequence[CaseRecord], methods: Sequence[str], labels: Mapping[str, str], units: str) -> bytes:
+def histogram(records: Sequence[CaseRecord], methods: Sequence[str], labels: Mapping[str, str], units: str) -> Figure:
     """Histogram of result minus truth over sampled voxels of all masks, for some methods; far outliers are left out."""
     from matplotlib.figure import Figure
 
@@ -84,10 +84,10 @@ def histogram(records: Sequence[CaseRecord], methods: Sequence[str], labels: Map
     axis.axvline(0.0, color="0.6", linewidth=0.8)
     axis.set(xlabel=f"result minus truth{_unit(units)}", ylabel="voxels of the mask (%)", yscale="log")
     axis.legend(fontsize=8)
-    return png(figure)
+    return figure
 
 
-def bland_altman(records: Sequence[CaseRecord], units: str) -> bytes:
+def bland_altman(records: Sequence[CaseRecord], units: str) -> Figure:
     """Difference against mean of generator and truth over sampled voxels, with bias and limits of agreement.
 
     Source: Bland and Altman, Lancet 1986; the limits are the bias plus and minus 1.96 standard deviations.
@@ -108,7 +108,7 @@ def bland_altman(records: Sequence[CaseRecord], units: str) -> bytes:
     axis.set(ylim=(-reach, reach))
     axis.set(xlabel=f"mean of result and truth{_unit(units)}", ylabel=f"result minus truth{_unit(units)}")
     figure.colorbar(cells, label="sampled voxels")
-    return png(figure)
+    return figure
 
 
 def png(figure: Figure) -> bytes:

@@ -1,4 +1,4 @@
-"""Read whole-slide files (Aperio, Hamamatsu, Leica, ... through OpenSlide) as a Volume: one slice of RGB, spacing in mm."""
+"""Read whole-slide files (Aperio, Hamamatsu, Leica, ... by OpenSlide) as a Volume: one slice of RGB, spacing in mm."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SlideLevel:
 
 
 def is_slide(path: str | Path) -> bool:
-    """Whether a file is to be read with :func:`read_slide`: by its extension, a TIFF if it is tiled as slides are."""
+    """Whether a file is to be read with :func:`read_slide`: by its extension; a TIFF if from a scanner or a pyramid."""
     path = Path(path)
     if path.suffix.lower() in SUFFIXES:
         return True
@@ -44,7 +44,11 @@ def is_slide(path: str | Path) -> bool:
         from openslide import OpenSlide
     except ImportError:
         return False
-    return OpenSlide.detect_format(str(path)) is not None
+    kind = OpenSlide.detect_format(str(path))
+    if kind != "generic-tiff":
+        return kind is not None
+    with _opened(path) as slide:
+        return slide.level_count > 1  # other tiled TIFFs may hold what OpenSlide would cut to 8 bits
 
 
 def levels(path: str | Path) -> list[SlideLevel]:
@@ -70,15 +74,15 @@ def read_slide(path: str | Path) -> tuple[Volume, list[str]]:
     level = next((n for n, at in enumerate(available) if at.columns * at.rows <= MOST_PIXELS), None)
     if level is None:
         raise InputError(
-            f"{Path(path).name} has {available[-1].columns} x {available[-1].rows} pixels at its coarsest magnification, "
-            "too many to be read at once; read a region of it with medgan.slide_io.read_region."
+            f"{Path(path).name} has {available[-1].columns} x {available[-1].rows} pixels even at its coarsest "
+            "magnification, too many to be read at once; read a region of it with medgan.slide_io.read_region."
         )
     notes = []
     if level:
         notes.append(
             f"The slide was read at magnification level {level} of {len(available)} ({available[level].columns} x "
-            f"{available[level].rows} pixels, 1/{available[level].downsample:.3g} of the finest), as the finer ones are "
-            "too large to be read at once."
+            f"{available[level].rows} pixels, 1/{available[level].downsample:.3g} of the finest), as the finer ones "
+            "are too large to be read at once."
         )
     if available[level].pixel_mm is None:
         notes.append("The slide does not state the size of its pixels; 1 mm is taken.")
@@ -112,8 +116,8 @@ def read_region(
         inside = start[0] >= 0 and start[1] >= 0 and start[0] + columns <= at.columns and start[1] + rows <= at.rows
         if not inside or columns < 1 or rows < 1:
             raise InputError(
-                f"The region of {columns} x {rows} pixels at {start[0]}, {start[1]} does not lie within level {level} of "
-                f"{Path(path).name}, which has {at.columns} x {at.rows}."
+                f"The region of {columns} x {rows} pixels at {start[0]}, {start[1]} does not lie within level {level} "
+                f"of {Path(path).name}, which has {at.columns} x {at.rows}."
             )
         if columns * rows > MOST_PIXELS:
             raise InputError(

@@ -1,9 +1,9 @@
 """MR images of random contrast drawn from a real CT: pairs for MR to CT where no real ones can be had.
 
-The way of SynthSR (Iglesias et al., NeuroImage 2021, and Science Advances 2023): anatomy is taken from a real scan, the
-look of the MR is drawn at random, so widely that real MRs lie within what was seen. Here anatomy is a CT of the head,
-divided into tissues by its HU; the brain, in which CT shows next to nothing, is filled with gray matter, white matter and
-CSF at random. A generator trained on such pairs knows skulls and sinuses from real CTs, but no real MR.
+The way of SynthSR (Iglesias et al., NeuroImage 2021, and Science Advances 2023): anatomy is taken from a real scan,
+the look of the MR is drawn at random, so widely that real MRs lie within what was seen. Here anatomy is a CT of the
+head, divided into tissues by its HU; the brain, in which CT shows next to nothing, is filled with gray matter, white
+matter and CSF at random. A generator trained on such pairs knows skulls and sinuses from real CTs, but no real MR.
 
 Own code from the description of the method.
 """
@@ -130,7 +130,9 @@ def draw(anatomy: Tissues, spacing_mm: float, generator: np.random.Generator) ->
     brightness = _contrast(generator)
     image = np.zeros(hu.shape, np.float32)
     for name, share in shares.items():
-        texture = 1 + generator.uniform(0.0, 0.12) * smooth_noise(hu.shape, generator.uniform(2, 8) / spacing_mm, generator)
+        texture = 1 + generator.uniform(0.0, 0.12) * smooth_noise(
+            hu.shape, generator.uniform(2, 8) / spacing_mm, generator
+        )
         image += brightness[name] * texture * share
     image = _acquired(image, spacing_mm, generator)
     gone = _cut_off(hu, generator) if generator.random() < 0.5 else None
@@ -176,7 +178,11 @@ def _brain(brain: np.ndarray, spacing_mm: float, generator: np.random.Generator)
     white = ~csf & (depth_mm + generator.uniform(2, 6) * folds > rim_mm + generator.uniform(3, 8))
     soften = generator.uniform(0.4, 0.9) / spacing_mm
     csf_share, white_share = (ndimage.gaussian_filter(part.astype(np.float32), soften) for part in (csf, white))
-    return {"csf": brain * csf_share, "white": brain * white_share, "gray": brain * (1 - csf_share - white_share).clip(0)}
+    return {
+        "csf": brain * csf_share,
+        "white": brain * white_share,
+        "gray": brain * (1 - csf_share - white_share).clip(0),
+    }
 
 
 def _acquired(image: np.ndarray, spacing_mm: float, generator: np.random.Generator) -> np.ndarray:
@@ -208,4 +214,3 @@ def _cut_off(hu: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     # axes run to anterior and superior: the face is ahead and low
     face = (ahead - generator.uniform(0.6, 0.85)) + generator.uniform(0.3, 1.0) * (generator.uniform(0.4, 0.6) - up) > 0
     return np.broadcast_to(face & (up < generator.uniform(0.4, 0.65)), hu.shape)
-

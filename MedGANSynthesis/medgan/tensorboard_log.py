@@ -67,8 +67,8 @@ class TensorBoardLog:
 
     def _epoch(self, event: EpochDone) -> None:
         self._scalars("loss of the epoch", losses_of(event.row), event.epoch)
-        for name, (value, untouched) in validation_metrics(event.row).items():
-            values = {"generated": value, **({} if untouched is None else {"input": untouched})}
+        for name, (value, baseline) in validation_metrics(event.row).items():
+            values = {"generated": value, **({} if baseline is None else {"baseline": baseline})}
             self._scalars(f"validation {name}", values, event.epoch)
         self._writer.flush()
 

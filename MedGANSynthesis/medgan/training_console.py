@@ -122,17 +122,17 @@ def step_line(event: StepDone, started: TrainingStarted | None) -> tuple[str, st
 
 
 def epoch_line(event: EpochDone) -> str:
-    """The line of a finished epoch: losses, then the first metrics beside those of the untouched input.
+    """The line of a finished epoch: losses, then the first metrics beside those of the baseline.
 
     Example:
         >>> row = {"epoch": 3, "l1": 0.0157, "output_psnr_db": 47.06, "input_psnr_db": 43.2}
         >>> epoch_line(EpochDone(3, row))
-        'epoch 3: L1 0.0157; PSNR (dB) 47.06 (input 43.2)'
+        'epoch 3: L1 0.0157; PSNR (dB) 47.06 (baseline 43.2)'
     """
     losses = {name: value for name, value in losses_of(event.row).items() if not _is_detail(name)}
     parts = [", ".join(f"{_short(name)} {value:.3g}" for name, value in losses.items())]
-    for name, (value, untouched) in list(validation_metrics(event.row).items())[:_METRICS]:
-        parts.append(f"{label_of(name)} {value:.4g}" + (f" (input {untouched:.4g})" if untouched is not None else ""))
+    for name, (value, baseline) in list(validation_metrics(event.row).items())[:_METRICS]:
+        parts.append(f"{label_of(name)} {value:.4g}" + (f" (baseline {baseline:.4g})" if baseline is not None else ""))
     return f"epoch {event.epoch}: {'; '.join(part for part in parts if part)}"
 
 

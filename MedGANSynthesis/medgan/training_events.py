@@ -142,7 +142,8 @@ def losses_of(row: dict[str, Any]) -> dict[str, float]:
 
 
 def validation_metrics(row: dict[str, Any]) -> dict[str, tuple[float, float | None]]:
-    """The metrics of a history row: the generator's value and, where there is one, that of the baseline.
+    """The metrics of a history row: the generator's value and, where there is one, that of the trivial baseline (the
+    untouched input, or for MR to CT water).
 
     Example:
         >>> validation_metrics({"epoch": 1, "l1": 0.1, "output_psnr_db": 40.0, "input_psnr_db": 36.5})
@@ -150,7 +151,9 @@ def validation_metrics(row: dict[str, Any]) -> dict[str, tuple[float, float | No
     """
     values = {key.removeprefix("validation_"): value for key, value in row.items() if isinstance(value, int | float)}
     names = [key.removeprefix("output_") for key in values if key.startswith("output_")]
-    return {name: (values[f"output_{name}"], values.get(f"input_{name}")) for name in names}
+    return {
+        name: (values[f"output_{name}"], values.get(f"input_{name}", values.get(f"water_{name}"))) for name in names
+    }
 
 
 def label_of(name: str) -> str:

@@ -84,8 +84,8 @@ def history_panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
     panels = [Panel("Likeness (generator)", lines(likeness), {}, True), Panel("Adversarial", lines(game), {})]
     for name in metrics[:2]:
         pairs = [validation_metrics(row).get(name, (None, None)) for row in rows]
-        made, untouched = ([_number(pair[side]) for pair in pairs] for side in (0, 1))
-        panels.append(Panel(f"Validation: {label_of(name)}", {"generated": made}, {"generated": untouched}))
+        made, baseline = ([_number(pair[side]) for pair in pairs] for side in (0, 1))
+        panels.append(Panel(f"Validation: {label_of(name)}", {"generated": made}, {"generated": baseline}))
     panels.append(Panel("Learning rate", lines(rates), {}))
     return [panel for panel in panels if panel.lines]
 
@@ -98,7 +98,7 @@ def _draw_panel(axes: Axes, panel: Panel, epochs: list[int]) -> None:
         axes.plot(epochs, line, color=color, marker=marker, markersize=3, linewidth=1.4, label=label)
         baseline = panel.baselines.get(name)
         if baseline is not None and np.isfinite(baseline).any():
-            axes.plot(epochs, baseline, color="0.45", linestyle="--", linewidth=1.2, label="input, untouched")
+            axes.plot(epochs, baseline, color="0.45", linestyle="--", linewidth=1.2, label="baseline")
     seen = values[np.isfinite(values)]
     if panel.positive and seen.size and 0 < 10 * seen.min() < seen.max():
         axes.set_yscale("log")

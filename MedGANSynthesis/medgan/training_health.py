@@ -205,7 +205,7 @@ def _is_copy(images: Mapping[str, np.ndarray]) -> bool:
 
 
 def _is_flat(images: Mapping[str, np.ndarray], window: tuple[float, ...]) -> bool:
-    spread = _spread(images["truth"]) if "truth" in images else 0.1 * (window[1] - window[0])
+    spread = _spread(images["truth"]) if "truth" in images else 0.25 * (window[1] - window[0])
     return spread > 0 and _spread(images["output"]) < CONSTANT * spread
 
 

@@ -2,27 +2,29 @@
 
 No free data holds the same patient with and without contrast medium on one grid. What can be had is the enhanced scan;
 this module takes the contrast medium out of it again: enhanced blood is told from bone, brought down to the HU of plain
-blood with its noise, its edges composed anew from the shares of blood and neighbor in each voxel, and the moderate
-enhancement of heart muscle and organs is flattened. It is a drawing of a plain scan, not one: a generator trained on
+blood with noise like that around it, its edges composed anew from the shares of blood and neighbor in each voxel, and
+the moderate enhancement of heart muscle and organs is flattened. It is a drawing of a plain scan, not one: a generator trained on
 such pairs may learn traces of the drawing, so nothing it does may be believed before real pairs say so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .errors import InputError
+from .tile_plan import Box
 from .volume import Volume
 
 PLAIN_BLOOD_HU = 45.0
 ENHANCED_ABOVE_HU = 130.0
 """Nothing but bone, calcification and contrast medium is brighter."""
 CORTICAL_HU = 650.0
-SOFT_TISSUE_HU = (0.0, 180.0)
+SOFT_TISSUE_HU = (0.0, 220.0)
 KNEE_HU = 55.0
-KEPT_CONTRAST = 0.2
+KEPT_CONTRAST = 0.1
 """What is left of enhancement above the knee in soft tissue; livers and muscles differ by themselves too."""
 COMPACT_HU = 1000.0
 LUNG_BELOW_HU = -400.0
@@ -32,8 +34,8 @@ LEAST_CORE_MM3 = 60.0
 RIM_MM = 4.0
 EDGE_MM = 2.3
 LEVEL_MM = 4.0
+THIN_MM = 6.0
 FAR_MM = 30.0
-_CLIP = 3.0  # standard deviations: what differs more from its surroundings is structure, not noise
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,16 @@ class PlainScan:
     noise_hu: float
 
 
-def virtual_noncontrast(enhanced: Volume, seed: int = 0) -> PlainScan:
+def virtual_noncontrast(
+    enhanced: Volume, seed: int = 0, blood_boxes: Sequence[Box] = (), bone_boxes: Sequence[Box] = ()
+) -> PlainScan:
     """Take the contrast medium out of a CT.
 
     Args:
         enhanced: contrast-enhanced CT in HU; voxels of 0.5 to 2 mm.
-        seed: of the noise that edges get, which cannot keep their own.
+        seed: of the noise that plain blood gets.
+        blood_boxes: where everything bright is blood (the heart, whose trabeculae are as uneven as bone).
+        bone_boxes: where everything bright is bone (the spine, whose marrow can be as even as blood).
 
     Raises:
         InputError: it is not in HU, or shows no enhanced vessel.
@@ -69,7 +75,7 @@ def virtual_noncontrast(enhanced: Volume, seed: int = 0) -> PlainScan:
     hu = enhanced.array.astype(np.float32)
     spacing_mm = np.asarray(enhanced.geometry.spacing_mm[::-1], float)
     calm = _median(hu)
-    blood, bone = _blood_and_bone(calm, spacing_mm)
+    blood, bone = _blood_and_bone(calm, spacing_mm, blood_boxes, bone_boxes)
     if not blood.any():
         raise InputError("No enhanced vessel was found, so there is no contrast medium to take out of this scan.")
     noise_hu, grain = _noise(hu, calm, blood, bone)
@@ -93,29 +99,41 @@ class _Drawing:
         self.core = inside_mm > EDGE_MM
         self.edge = ~self.core & (outside_mm < EDGE_MM) & ~bone
         low, high = SOFT_TISSUE_HU
-        self.soft = ~blood & ~self.edge & ~bone & (calm > low) & (calm < high)
+        calmer = ndimage.gaussian_filter(calm, 0.8)
+        self.soft = ~self.core & ~self.edge & ~bone & (calmer > low) & (calmer < high)
 
     def drawn(self, texture: np.ndarray) -> np.ndarray:
         """The plain image; ``texture`` is noise of deviation 1."""
-        soft_level = self._level(self.soft)
         plain = self.hu.copy()
-        tissue = soft_level + np.clip(self.hu - soft_level, -_CLIP * self.noise, _CLIP * self.noise)
-        change = np.where(soft_level > KNEE_HU, (KEPT_CONTRAST - 1) * (soft_level - KNEE_HU), 0.0)
-        plain[self.soft] = (np.where(change < 0, tissue, self.hu) + change)[self.soft]
-        blood_level = self._level(self.core | (self.blood & ~self.edge))
-        noise = np.clip(self.hu - blood_level, -_CLIP * self.noise, _CLIP * self.noise)
-        excess = max(1.0, float(noise[self.core].std()) / self.noise) if self.core.any() else 1.0
-        plain[self.core] = (PLAIN_BLOOD_HU + noise / excess)[self.core]
+        level = self._level(self.soft, LEVEL_MM)
+        excess = np.maximum(level - KNEE_HU, 0.0)
+        plain[self.soft] -= ((1 - KEPT_CONTRAST) * excess)[self.soft]
+        # the noise of enhanced blood holds streaks and mixing, and would tell blood from its edges
+        plain[self.core] = (PLAIN_BLOOD_HU + self.noise * texture)[self.core]
+        self._dim_lung_vessels(plain)
         share, beside = self._shares(plain)
         composed = share * PLAIN_BLOOD_HU + (1 - share) * beside + self.noise * texture
         plain[self.edge] = composed[self.edge]
         return plain
 
+    def _dim_lung_vessels(self, plain: np.ndarray) -> None:
+        """Take their share of blood from what is too thin to be seen as blood, in the lungs."""
+        from scipy import ndimage
+
+        lung = self.calm < LUNG_BELOW_HU
+        filled = ndimage.distance_transform_edt(~lung, sampling=self.spacing_mm) < THIN_MM
+        filled = ndimage.distance_transform_edt(filled, sampling=self.spacing_mm) > THIN_MM
+        thin = filled & ~self.core & ~self.edge & ~ndimage.binary_dilation(self.bone) & (self.hu > LUNG_BELOW_HU)
+        lung_hu = float(np.median(self.hu[lung])) if lung.any() else LUNG_BELOW_HU
+        height = np.maximum(self._level(self.blood, LEVEL_MM) - lung_hu, 400.0)
+        share = np.clip((self.hu - lung_hu) / height, 0.0, 1.0)
+        plain[thin] -= (share * (height + lung_hu - PLAIN_BLOOD_HU))[thin]
+
     def _shares(self, plain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of the edge: share of blood in each voxel, and the plain HU of what lies beyond."""
         from scipy import ndimage
 
-        inside = self._level(self.blood, brightest=True)
+        inside = self._level(self.blood, LEVEL_MM, brightest=True)
         beyond = ~self.blood & ~self.edge
         at = ndimage.distance_transform_edt(~beyond, sampling=self.spacing_mm, return_distances=False, return_indices=True)
         calm_plain = _median(plain)
@@ -124,7 +142,7 @@ class _Drawing:
         share = np.clip((self.calm - outside_before) / height, 0.0, 1.0)
         return share, np.minimum(outside_after, self.calm)
 
-    def _level(self, where: np.ndarray, brightest: bool = False) -> np.ndarray:
+    def _level(self, where: np.ndarray, reach_mm: float, brightest: bool = False) -> np.ndarray:
         """Local mean of the image over a class of voxels, everywhere (far from the class, that of its nearest)."""
         from scipy import ndimage
 
@@ -134,14 +152,16 @@ class _Drawing:
             image = ndimage.maximum_filter(np.where(where, self.calm, -np.inf), size)
             where = where & np.isfinite(image)
         total, weight = np.zeros_like(self.hu), np.zeros_like(self.hu)
-        for width_mm, trust in ((LEVEL_MM / 2, 1.0), (4 * LEVEL_MM, 1e-4)):
+        for width_mm, trust in ((reach_mm / 2, 1.0), (4 * LEVEL_MM, 1e-4)):
             width = width_mm / self.spacing_mm
             total += trust * ndimage.gaussian_filter(np.where(where, image, 0).astype(np.float32), width)
             weight += trust * ndimage.gaussian_filter(where.astype(np.float32), width)
         return total / np.maximum(weight, 1e-12)
 
 
-def _blood_and_bone(calm: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _blood_and_bone(
+    calm: np.ndarray, spacing_mm: np.ndarray, blood_boxes: Sequence[Box], bone_boxes: Sequence[Box]
+) -> tuple[np.ndarray, np.ndarray]:
     """Enhanced blood (and organs as bright) and bone among what is bright.
 
     Blood is even over some millimeters and bone nowhere, for its cortex and trabeculae; thin vessels show by what is
@@ -152,6 +172,10 @@ def _blood_and_bone(calm: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarra
 
     bright = calm > ENHANCED_ABOVE_HU
     cores = _even_cores(calm, bright, spacing_mm)
+    for box in bone_boxes:
+        cores[box.slices] = False
+    for box in blood_boxes:
+        cores[box.slices] = bright[box.slices]
     near_core = ndimage.distance_transform_edt(~cores, sampling=spacing_mm) < 2 * EDGE_MM
     rest, count = ndimage.label(bright & ~near_core)
     peak = np.append(0, ndimage.maximum(calm, rest, np.arange(1, count + 1)))
@@ -165,6 +189,9 @@ def _blood_and_bone(calm: np.ndarray, spacing_mm: np.ndarray) -> tuple[np.ndarra
     vessel[0] = False
     markers = np.where(cores, 1, 0).astype(np.int32)
     markers[rest > 0] = np.where(vessel, 1, 2)[rest[rest > 0]]
+    for boxes, label in ((blood_boxes, 1), (bone_boxes, 2)):
+        for box in boxes:
+            markers[box.slices] = np.where(bright[box.slices], label, 0)
     labels = watershed(ndimage.gaussian_gradient_magnitude(calm, 0.7), markers, mask=bright)
     return bright & (labels == 1), bright & (labels == 2)
 
@@ -188,16 +215,16 @@ def _noise(hu: np.ndarray, calm: np.ndarray, blood: np.ndarray, bone: np.ndarray
     """Standard deviation of the noise in soft tissue, and how alike neighbors in a slice are (0 to 1)."""
     from scipy import ndimage
 
-    smooth = ndimage.gaussian_filter(hu, (0, 2.0, 2.0))
-    flat = (np.abs(smooth - 50) < 40) & ~ndimage.binary_dilation(blood | bone, iterations=3)
-    flat &= ndimage.gaussian_gradient_magnitude(smooth, 1.0) < 6
-    if np.count_nonzero(flat) < 500:
-        flat = np.abs(calm - 50) < 60
-    residual = hu - smooth
-    noise = residual[flat].std()
-    pairs = flat[..., 1:] & flat[..., :-1]
-    alike = float((residual[..., 1:] * residual[..., :-1])[pairs].mean() / noise**2)
-    return float(noise), float(np.clip(alike, 0.0, 0.9))
+    tissue = (np.abs(calm - 50) < 60) & ~ndimage.binary_dilation(blood | bone, iterations=2)
+    if not tissue.any():
+        return 0.0, 0.0
+    mean = ndimage.uniform_filter(hu, (1, 7, 7))
+    power = np.maximum(ndimage.uniform_filter(hu * hu, (1, 7, 7)) - mean * mean, 0)
+    flat = tissue & (power <= np.percentile(power[tissue], 15))  # the rest holds edges
+    noise = float(np.sqrt(np.median(power[flat])))
+    residual, pairs = hu - mean, flat[..., 1:] & flat[..., :-1]
+    alike = (residual[..., 1:] * residual[..., :-1])[pairs].mean() / max(noise**2, 1e-6)
+    return noise, float(np.clip(alike, 0.0, 0.9))
 
 
 def _texture(shape: tuple[int, ...], alike: float, seed: int) -> np.ndarray:
@@ -206,7 +233,7 @@ def _texture(shape: tuple[int, ...], alike: float, seed: int) -> np.ndarray:
 
     noise = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
     if alike > 0.02:  # a Gaussian of width s makes neighbors alike by exp(-1 / (4 s^2))
-        width = 0.5 / np.sqrt(-np.log(alike))
+        width = max(0.5 / np.sqrt(-np.log(alike)), 0.45)
         noise = ndimage.gaussian_filter(noise, (0, width, width))
     return noise / noise.std()
 

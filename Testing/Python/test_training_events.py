@@ -77,3 +77,4 @@ def test_metrics_of_a_row_stand_beside_their_baseline():
     row = {"epoch": 3, "l1": 0.1, "output_ssim": 0.9, "input_ssim": 0.8, "validation_output_mae": 12, "output_x": None}
     assert events.validation_metrics(row) == {"ssim": (0.9, 0.8), "mae": (12, None)}
     assert events.validation_metrics({"epoch": 1, "l1": 0.2}) == {}
+    assert events.validation_metrics({"validation_output_mae": 1.0, "validation_water_mae": 2.0}) == {"mae": (1.0, 2.0)}

@@ -1,5 +1,6 @@
 """Warnings of a training: each for the failure it names, once, and none on trainings that go as they should."""
 
+import functools
 import math
 
 import numpy as np
@@ -37,14 +38,15 @@ def discriminator_loss(mode, real, fake, smoothing, generator):
     return 0.5 * sum(terms)
 
 
-def play(mode, difference, smoothing=0.0, steps=900):
+@functools.cache
+def play(mode, difference, smoothing=0.0, steps=600):
     """Losses of a real discriminator that learns to tell two kinds of numbers apart, ``difference`` deviations away."""
     generator = torch.Generator().manual_seed(0)
-    judge = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.LeakyReLU(0.2), torch.nn.Linear(16, 1))
+    judge = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.LeakyReLU(0.2), torch.nn.Linear(8, 1))
     with torch.no_grad():
         for weight in judge.parameters():
             weight.copy_(torch.randn(weight.shape, generator=generator) * 0.3)
-    optimizer = torch.optim.Adam(judge.parameters(), lr=5e-3, betas=(0.5, 0.999))
+    optimizer = torch.optim.Adam(judge.parameters(), lr=1e-2, betas=(0.5, 0.999))
     losses = []
     for _ in range(steps):
         real, fake = torch.randn((2, 32, 4), generator=generator)
@@ -53,7 +55,7 @@ def play(mode, difference, smoothing=0.0, steps=900):
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    return losses
+    return tuple(losses)
 
 
 def kinds(health, losses, name="discriminator", first=1, every=1):
@@ -88,8 +90,8 @@ def test_a_discriminator_with_something_to_learn_is_not(mode, difference):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_chance_and_the_lowest_loss_are_where_training_ends(mode):
-    assert np.mean(play(mode, 0.0)[-300:]) == pytest.approx(CHANCE[mode], rel=0.15)
-    for smoothing in (0.0, 0.4):
+    assert np.mean(play(mode, 0.0)[-200:]) == pytest.approx(CHANCE[mode], rel=0.15)
+    for smoothing in (0.0, 0.3):
         lowest = lowest_loss(mode, smoothing)
         assert lowest - 0.01 <= np.mean(play(mode, 8.0, smoothing)[-100:]) < lowest + 0.05 * CHANCE[mode]
 

@@ -1,9 +1,9 @@
-"""How the shipped generator ``stain-he-cmu1`` was made: cut the slide, train, measure beside torchstain, write the bundle.
+"""How the shipped generator ``stain-he-cmu1`` was made: cut the slide, train, measure, write the bundle.
 
     python Testing/Training/stain.py RUN_FOLDER [--data ../shared/data] [--input rgb] [--ship]
 
-Every step is taken up where an earlier call stopped. A quarter of an hour on one CPU core. The target laboratory is that
-of the slide CMU-1; a band of it is kept out of training, and so are all slides of other laboratories.
+Every step is taken up where an earlier call stopped. A quarter of an hour on one CPU core. The target laboratory is
+that of the slide CMU-1; a band of it is kept out of training, and so are all slides of other laboratories.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ BUNDLE = CHECKOUT / "MedGANSynthesis" / "Resources" / "Models" / NAME
 COLUMNS = (450, 1950)  # where the tissue lies
 TRAIN_ROWS = ((0, 1640), (2314, 2967))
 VALIDATION_ROWS = (1690, 1850)
-HELD_OUT_ROWS = (1850, 2250)  # of all bands the one whose colours are nearest to those of the whole slide
+HELD_OUT_ROWS = (1850, 2250)  # of all bands the one whose colors are nearest to those of the whole slide
 SETTINGS = {
-    "batch_size": 4, "patch_size": 128, "epochs": 14, "steps_per_epoch": 80, "adversarial_start": 10,
-    "averaging": 0.99, "weight_adversarial": 0.5,
+    "batch_size": 4, "patch_size": 128, "epochs": 12, "steps_per_epoch": 75, "averaging": 0.99,
+    "learning_rate_generator": 1.5e-3, "weight_adversarial": 0.0,
 }  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def noise_and_edges(reference: Reference) -> Judge:
     truth = reference.truth.array
     pixel_mm = float(reference.truth.geometry.spacing_mm[0])
     tissue = texture.tissue_of(truth)
-    spots, edges = texture.homogeneous_windows(tissue), texture.strong_edges(truth, reference.mask)
+    spots, edges = texture.homogeneous_windows(truth), texture.strong_edges(truth, reference.mask)
 
     def measure(image: np.ndarray) -> dict[str, float]:
         values = {"noise": texture.noise_of(image, tissue), "edge": texture.edge_slope(image, edges)}

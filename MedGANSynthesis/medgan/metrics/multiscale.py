@@ -6,8 +6,8 @@ import numpy as np
 
 from .basic import CT_RANGE_HU
 
-LEAST_SIZE = 161
-"""Pixels along the shorter side of a slice for five scales of a window of 11 pixels."""
+LEAST_SIZE = 176
+"""Pixels along the shorter side of a slice that MONAI wants for five scales of a window of 11 pixels."""
 _BATCH = 8
 
 
@@ -15,7 +15,7 @@ def ms_ssim(reference: np.ndarray, image: np.ndarray, value_range: tuple[float, 
     """MS-SSIM of the whole slices along k of ``(k, j, i)`` volumes, mean over the slices (MONAI's implementation).
 
     Gaussian window of 11 pixels, sigma 1.5, five scales, both images clipped to ``value_range`` and shifted to start at
-    0. NaN where a slice is smaller than 161 pixels.
+    0. NaN where a slice is smaller than 176 pixels.
     """
     import torch
     from monai.metrics import MultiScaleSSIMMetric

@@ -56,7 +56,8 @@ def ms_ssim_2025(reference: np.ndarray, image: np.ndarray, mask: np.ndarray) -> 
     It differs from Wang et al. (2003), as the challenge's code does: luminance, contrast and structure are each raised
     to the level's weight at *every* level. Mean over the mask per level, product of the means clipped to [0, 1].
     Between levels a 2x2x2 mean (zeros before the first voxel), then every second voxel; the mask loses every second
-    voxel without a mean. Volumes are padded with edge values to 97 voxels per axis.
+    voxel without a mean. Volumes are padded with edge values to 97 voxels per axis. NaN where nothing of the mask is
+    left at the coarsest level.
     """
     a, b = (_padded(outside_removed(array, mask, RANGE_2025_HU)) for array in (reference, image))
     inside, span = _padded(mask), RANGE_2025_HU[1] - RANGE_2025_HU[0]

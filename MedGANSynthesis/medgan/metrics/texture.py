@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..degrade import MINIMUM_TISSUE_PIXELS, homogeneous_tissue, noise_hu
+from ..degrade import MINIMUM_TISSUE_PIXELS, SOFT_TISSUE_HU, homogeneous_tissue, noise_hu
 
 SPECTRUM_WINDOW = 32
-TISSUE_SHARE = 0.7
 EDGE_PERCENTILE = 98.0
 EDGE_SCALE_VOXELS = 1.0
 
@@ -45,19 +44,27 @@ def noise_of(image_hu: np.ndarray, tissue: np.ndarray) -> float:
     return float(np.sqrt((variances * counts[used]).sum() / counts[used].sum()))
 
 
-def homogeneous_windows(tissue: np.ndarray) -> list[Window]:
-    """Corners (k, j, i) of the 32x32 windows, half overlapping, of which at least 70 % are homogeneous tissue."""
-    from scipy.ndimage import uniform_filter
+def homogeneous_windows(reference_hu: np.ndarray) -> list[Window]:
+    """Corners (k, j, i) of 32x32 windows, half overlapping, that lie in soft tissue; of these the most even third.
+
+    How even is judged on a heavily smoothed slice, so that windows are not chosen for little noise.
+    """
+    from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, uniform_filter
 
     size, half = SPECTRUM_WINDOW, SPECTRUM_WINDOW // 2
-    found: list[Window] = []
-    if min(tissue.shape[1:]) < size:
-        return found
-    for k in np.flatnonzero(tissue.any(axis=(1, 2))):
-        share = uniform_filter(tissue[k].astype(np.float32), size, mode="constant")[half:, half:]
-        rows, columns = (range(0, extent - size + 1, half) for extent in tissue.shape[1:])
-        found += [(int(k), j, i) for j in rows for i in columns if share[j, i] >= TISSUE_SHARE]
-    return found
+    found: list[tuple[float, Window]] = []
+    for k, image in enumerate(reference_hu):
+        smooth = gaussian_filter(image.astype(np.float32), 4.0)
+        soft = (smooth > SOFT_TISSUE_HU[0]) & (smooth < SOFT_TISSUE_HU[1])
+        if min(soft.shape) < size or np.count_nonzero(soft) < size**2:
+            continue
+        share, slope = (
+            uniform_filter(values.astype(np.float32), size, mode="constant")[half:, half:]
+            for values in (soft, gaussian_gradient_magnitude(smooth, 4.0))
+        )
+        rows, columns = (range(0, extent - size + 1, half) for extent in soft.shape)
+        found += [(float(slope[j, i]), (k, j, i)) for j in rows for i in columns if share[j, i] > 0.999]
+    return [window for _, window in sorted(found)[: -(-len(found) // 3)]]
 
 
 def noise_power_spectrum(image_hu: np.ndarray, windows: list[Window], pixel_mm: float) -> tuple[np.ndarray, np.ndarray]:

@@ -72,8 +72,8 @@ def perceptual_loss(recipe: MRToCT) -> nn.Module | None:
     fits = all(size % step == 0 for size, step in zip(shape, manifest.network.multiple, strict=True))
     if manifest.units != "HU" or not isinstance(theirs, FixedScale) or manifest.network.dimensions > recipe.dimensions:
         raise InputError(
-            f"'{bundle.title}' does not take a CT in fixed HU of {recipe.dimensions} dimensions, so its features cannot be compared; "
-            "name another model in perceptual_network."
+            f"'{bundle.title}' does not take CT in a fixed HU scale and in {recipe.dimensions} dimensions, so its "
+            "features cannot be compared; name another model in perceptual_network."
         )
     if not fits:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Objective of stain transfer: pix2pix, and for RGB input a picture in the target's own colours has to stay as it is."""
+"""Objective of stain transfer: pix2pix, and for RGB input a picture in the target's own colors has to stay as it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StainObjective(PairedObjective):
     """L1, the adversarial term, and the identity loss of CycleGAN (Zhu et al. 2017) on ``batch.extra["identity"]``."""
 
     def generate(self, generator: nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """The generated picture, and what becomes of the picture in the target's colours."""
+        """The generated picture, and what becomes of the picture in the target's colors."""
         if "identity" not in batch.extra:
             return generator(batch.source).float(), None
         both = generator(torch.cat([batch.source, batch.extra["identity"]])).float()

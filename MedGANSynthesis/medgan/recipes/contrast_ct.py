@@ -134,6 +134,10 @@ class ContrastCT(Recipe):
         0.0, label="Noise", minimum=0.0, maximum=500.0, unit="HU",
         help="Every other slab gets the same Gaussian noise of this deviation in source and target.",
     )  # fmt: skip
+    working_spacing_mm: float = parameter(
+        0.0, label="Working spacing", minimum=0.0, maximum=10.0, unit="mm",
+        help="Scans are resampled to cubes of this size for the network; 0 leaves each at its own spacing.",
+    )  # fmt: skip
     discriminator_width: int = parameter(
         32, label="Discriminator width", minimum=4, maximum=256, unit="channels", help="Channels of its first layer."
     )
@@ -189,9 +193,8 @@ class ContrastCT(Recipe):
         from ..generators.residual_unet import multiple
 
         step = multiple(POOLING) if self.network == "residual-unet" else (self.slab_depth, 128, 128)
-        return NetworkSpec(
-            dimensions=3, in_channels=self._in_channels, multiple=step, coordinates=self.coordinates
-        )  # fmt: skip
+        spacing_mm = (self.working_spacing_mm,) * 3 if self.working_spacing_mm else None
+        return NetworkSpec(3, self._in_channels, multiple=step, coordinates=self.coordinates, spacing_mm=spacing_mm)
 
     def source_scale(self) -> Scale:
         """Windows as channels."""

@@ -1,9 +1,9 @@
 """Synthetic CT from MR by a U-Net with L1, perceptual and adversarial loss.
 
-Source: the notebooks MK6 of "MRI to CT synthesis" (pix2pix on SynthRAD2023 brains). The ``published`` preset is its best
-model, MK6.3.4, with what its authors meant where the code did otherwise (schedule stepped by epoch, networks kept in
-training mode, anatomy mirrored left to right only). ``recommended`` follows the winners of SynthRAD2025: a small network
-in three dimensions at 2 mm, L1 inside the body, the MR scaled by percentiles of the whole volume, HU to 3071, and no
+Source: the notebooks MK6 of "MRI to CT synthesis" (pix2pix on SynthRAD2023 brains). The ``published`` preset is its
+best model, MK6.3.4, with what its authors meant where the code did otherwise (schedule stepped by epoch, networks kept
+in training mode, anatomy mirrored left to right only). ``recommended`` follows the winners of SynthRAD2025: a network
+in three dimensions, L1 inside the body, the MR scaled by percentiles of the whole volume, HU to 3071, and no
 discriminator, which made the HU worse where it was measured (model card of ``mr-to-ct-head-demo``).
 """
 
@@ -134,7 +134,7 @@ class MRToCT(Recipe):
     )  # fmt: skip
     mr_normalisation: str = parameter(
         "volume-percentiles", label="MR normalisation", choices=("volume-percentiles", "slice-range"),
-        help="'slice-range' is published; adjacent slices then differ in brightness.",
+        help="'slice-range' is published, for axial slices only; adjacent slices then differ in brightness.",
     )  # fmt: skip
     mask: bool = parameter(
         True, label="Body mask",
@@ -152,7 +152,7 @@ class MRToCT(Recipe):
     )
     perceptual_network: str = parameter(
         "", label="Perceptual network",
-        help="Name or folder of the CT model for 'features'; for 'vgg' the file of weights, empty for torch's own place.",
+        help="Name or folder of the CT model for 'features'; for 'vgg' the file of weights, empty for torch's place.",
     )  # fmt: skip
     discriminator_width: int = parameter(
         24, label="Discriminator width", minimum=4, maximum=256, unit="channels", help="Channels of its first layer."
@@ -172,9 +172,15 @@ class MRToCT(Recipe):
                 "The published U-Net, context slices and planes are for 2-D networks; set dimensions to 2, "
                 "or network to residual-unet, context_slices to 0 and planes to axial."
             )
+        if self.mr_normalisation == "slice-range" and self.planes != "axial":
+            raise InputError(
+                "The range of each slice can only be taken of axial slices; set mr_normalisation to "
+                "volume-percentiles, or planes to axial."
+            )
         if self.perceptual == "features" and self.weight_perceptual and not self.perceptual_network:
             raise InputError(
-                "A perceptual loss by features needs a CT model; name it in perceptual_network, or set perceptual to none."
+                "A perceptual loss by features needs a CT model; name it in perceptual_network, or set perceptual to "
+                "none."
             )
 
     def build_generator(self) -> Any:

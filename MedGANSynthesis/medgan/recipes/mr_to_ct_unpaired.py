@@ -1,8 +1,9 @@
 """Synthetic CT from MR by CycleGAN, from MRs and CTs of different people.
 
-Source: Zhu et al., ICCV 2017, arXiv 1703.10593, with the layers and settings of its PyTorch version. ``published`` is that
-system on slices; ``recommended`` is smaller and has no normalisation layers, so that it looks the same at every position.
-Pairs are better where they can be had (SynthRAD2025: SSIM .868 to .838 on heads): this is for where they cannot.
+Source: Zhu et al., ICCV 2017, arXiv 1703.10593, with the layers and settings of its PyTorch version. ``published`` is
+that system on slices; ``recommended`` is smaller and has no normalisation layers, so that it looks the same at every
+position. Pairs are better where they can be had (a benchmark on SynthRAD2025 has pix2pix at SSIM .868 and CycleGAN at
+.838 on heads): this is for where they cannot.
 """
 
 from __future__ import annotations
@@ -56,7 +57,10 @@ class MRToCTUnpaired(Recipe):
     }
 
     conditional: bool = parameter(
-        False, label="Conditional", choices=(False,), help="Always off: there is no source that belongs to a real image."
+        False,
+        label="Conditional",
+        choices=(False,),
+        help="Always off: there is no source that belongs to a real image.",
     )
     weight_l1: float = parameter(
         0.0, label="L1 weight", minimum=0.0, maximum=0.0, help="Always 0: there is no image to compare with."
@@ -66,7 +70,10 @@ class MRToCTUnpaired(Recipe):
         help="Always 0: there is no image to compare with.",
     )  # fmt: skip
     weight_cycle: float = parameter(
-        10.0, label="Cycle weight", minimum=0.0, help="Weight of L1 between an image and what both generators make of it."
+        10.0,
+        label="Cycle weight",
+        minimum=0.0,
+        help="Weight of L1 between an image and what both generators make of it.",
     )
     weight_identity: float = parameter(
         0.5, label="Identity weight", minimum=0.0,

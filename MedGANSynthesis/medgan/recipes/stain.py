@@ -1,7 +1,7 @@
-"""Stain transfer: a slide in the colours of the laboratory whose slides were trained on, learnt without pairs.
+"""Stain transfer: a slide in the colors of the laboratory whose slides were trained on, learnt without pairs.
 
-The network is shown a slide of the target laboratory with its colours taken away (grey) or changed (RGB, as if stained
-elsewhere) and learns to give the true ones back; slides of other laboratories then come out in those colours too.
+The network is shown a slide of the target laboratory with its colors taken away (grey) or changed (RGB, as if stained
+elsewhere) and learns to give the true ones back; slides of other laboratories then come out in those colors too.
 Sources: the system "Medical-Image-Generation" (preset ``published``); Salehi & Chalechale, MVIP 2020 (STST); the
 identity loss is that of CycleGAN (Zhu et al., ICCV 2017). ``recommended`` takes a network that looks the same at every
 position, so that tiles of a slide have no seams, brings every slide to the same statistics of its tissue first, and
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..sampling import Pair
 
 WHITE = 255.0
+STEP = 2  # pixels per coefficient of the local color map
 
 
 @dataclass(frozen=True)
@@ -85,14 +86,14 @@ class Stain(Recipe):
         help="Bring the tissue of every slide to the same mean and deviation (in optical density) before the network.",
     )  # fmt: skip
     generator: str = parameter(
-        "residual", label="Generator", choices=("residual", "pix2pix", "stst", "published"),
+        "local-colour", label="Generator", choices=("local-colour", "residual", "pix2pix", "stst", "published"),
         help=(
-            "A residual U-Net whose tiles are exact, or the U-Net-256 of pix2pix: canonical, as in STST, or with the "
-            "deviations of the published stain-transfer system."
+            "A locally varying map of colors, which keeps fine structure, or a residual U-Net (exact tiles both); "
+            "or the U-Net-256 of pix2pix: canonical, as in STST, or with the deviations of the published system."
         ),
     )  # fmt: skip
     base_width: int = parameter(
-        16, label="Base width", minimum=4, maximum=128, unit="channels", help="Channels of the first level."
+        24, label="Base width", minimum=4, maximum=128, unit="channels", help="Channels of the first level."
     )
     depth: int = parameter(
         3, label="Depth", minimum=1, maximum=8,
@@ -172,6 +173,11 @@ class Stain(Recipe):
         from ..losses import initialise
 
         channels = self.source_scale().channels()
+        if self.generator == "local-colour":
+            from ..generators.local_colour import LocalColour
+
+            # optical density is the negative of brightness, about; both scales put the tissue at 0
+            return LocalColour(channels, 3, self.base_width, self.depth, STEP, -0.4 if self._sees_density() else 1.0)
         if self.generator == "residual":
             from ..generators.residual_unet import ResidualUNet
 
@@ -216,7 +222,11 @@ class Stain(Recipe):
 
     def network_spec(self) -> NetworkSpec:
         """A 2-D network."""
-        step = 2**self.depth * (2 if self.normalisation == "instance" and self.generator != "residual" else 1)
+        step = 2**self.depth
+        if self.generator == "local-colour":
+            step *= STEP
+        elif self.normalisation == "instance" and self.generator != "residual":
+            step *= 2  # there are no statistics of a single pixel, which the smallest picture is at the bottom
         return NetworkSpec(
             dimensions=2, in_channels=self.source_scale().channels(), out_channels=3, multiple=(1, step, step)
         )
@@ -256,6 +266,9 @@ class Stain(Recipe):
             # physical numbers that the other scale turns into what the slide's own scale makes of the picture
             pair.extra["identity"] = fitted.inverse(pair.fitted.forward(pair.source))
         return dataclasses.replace(pair, source=restain(pair.source), fitted=fitted)
+
+    def _sees_density(self) -> bool:
+        return self.input in ("optical-density", "haematoxylin") or (self.input == "rgb" and self.slide_statistics)
 
     def objective(self) -> Objective:
         """L1, adversarial and identity loss."""
