@@ -46,7 +46,7 @@ def write_bundle(
         details: title, version, licence (SPDX name), licence_text, schedule, intended_use, limits, authors.
     """
     generator = generator.half().float().eval()  # the self-test must see the weights that are stored
-    sources = [dataset.volumes(case)[0] for case in dataset.split("train")]
+    sources = [dataset.volumes(case)[0] for case in dataset.split("train") if case.source]
     patients = len({case.patient for case in dataset.split("train")})
     manifest = Manifest(
         name=name,

@@ -259,8 +259,13 @@ def _splits(
     for candidate, record in finished:
         slice_mm = max(record["case"]["spacing_mm"])
         strata.setdefault(group[candidate.patient], candidate.stratum or f"2^{round(np.log2(slice_mm))} mm")
-    free = {patient: stratum for patient, stratum in strata.items() if patient not in fixed}
-    drawn = split_patients(free, options.fractions, options.seed)
+    sides: dict[str, set[str]] = {}
+    for candidate, record in finished:
+        sides.setdefault(group[candidate.patient], set()).update(record["case"]["sha256"])
+    drawn: dict[str, str] = {}
+    for side in sorted({tuple(sorted(own)) for own in sides.values()}):  # unpaired data need both in every split
+        free = {p: stratum for p, stratum in strata.items() if p not in fixed and tuple(sorted(sides[p])) == side}
+        drawn |= split_patients(free, options.fractions, options.seed)
     if len(strata) == 1 and not fixed:
         say(
             "All images are of one patient, so all go to train: what was tested on the patient who was learnt from "

@@ -69,6 +69,8 @@ class Table(list[dict[str, Any]]):
                     row = {"metric": metric, "method": method, **statistics, "low": low, "high": high}
                     rows.append({**row, "patients": values.size})
         for (metric, method), value in self.overall.items():
+            if np.isnan(value):
+                continue
             row = {"metric": metric, "method": method, "mean": value, "median": value, "low": None, "high": None}
             rows.append({**row, "patients": len(self)})
         return rows

@@ -41,9 +41,9 @@ def split_patients(strata: Mapping[str, str], fractions: Sequence[float] = FRACT
         )
     counts = _counts(len(strata), shares / shares.sum())
     generator = np.random.default_rng(seed)
-    order = []
-    for stratum in generator.permutation(sorted(set(strata.values()))):
-        order += generator.permutation(sorted(p for p, own in strata.items() if own == stratum)).tolist()
+    order: list[str] = []
+    for stratum in _shuffled(sorted(set(strata.values())), generator):
+        order += _shuffled(sorted(patient for patient, own in strata.items() if own == stratum), generator)
     # Walking through the strata, each split is filled at its own steady pace, so it gets its share of every stratum.
     given = np.zeros(3)
     chosen = {}
@@ -52,6 +52,10 @@ def split_patients(strata: Mapping[str, str], fractions: Sequence[float] = FRACT
         chosen[patient] = _NAMES[owed.argmax()]
         given[owed.argmax()] += 1
     return {patient: chosen[patient] for patient in strata}
+
+
+def _shuffled(names: list[str], generator: np.random.Generator) -> list[str]:
+    return [names[n] for n in generator.permutation(len(names))]
 
 
 def _counts(patients: int, shares: np.ndarray) -> np.ndarray:

@@ -130,10 +130,9 @@ def draw(anatomy: Tissues, spacing_mm: float, generator: np.random.Generator) ->
     brightness = _contrast(generator)
     image = np.zeros(hu.shape, np.float32)
     for name, share in shares.items():
-        texture = 1 + generator.uniform(0.0, 0.12) * smooth_noise(
-            hu.shape, generator.uniform(2, 8) / spacing_mm, generator
-        )
-        image += brightness[name] * texture * share
+        amount = generator.uniform(0.0, 0.12)
+        texture = amount * smooth_noise(hu.shape, generator.uniform(2, 8) / spacing_mm, generator)
+        image += brightness[name] * (1 + texture) * share
     image = _acquired(image, spacing_mm, generator)
     gone = _cut_off(hu, generator) if generator.random() < 0.5 else None
     if gone is not None:

@@ -230,6 +230,8 @@ class TrainingPictures:
     """
 
     def __init__(self, folder: Path, title: str = ""):
+        import matplotlib.figure  # noqa: F401  (if it is missing, say so now and not after the first epoch)
+
         self._folder, self._title = Path(folder), title
         self._samples = Samples(self._folder)
         self._rows: list[dict[str, Any]] = []

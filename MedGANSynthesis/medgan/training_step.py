@@ -55,12 +55,20 @@ class TrainingStep:
 
     def _train_discriminator(self, batch: Any, output: Any) -> None:
         trainer = self.trainer
-        with self.fabric.autocast():
-            terms, report = self.objective.discriminator_terms(output, trainer.discriminator, batch)
-        losses = list(terms.values()) if self.recipe.separate_updates else [sum(terms.values())]
-        for loss in losses:
+
+        def terms() -> dict[str, Any]:
+            with self.fabric.autocast():
+                found, report = self.objective.discriminator_terms(output, trainer.discriminator, batch)
+            self.report |= {key: value.detach() for key, value in report.items()}
+            return found
+
+        first = terms()
+        if not self.recipe.separate_updates:
+            self._update(trainer.discriminator, trainer.discriminator_optimiser, sum(first.values()), 0.0)
+            return
+        for number, name in enumerate(first):
+            loss = (terms() if number else first)[name]  # computed anew: the update before has changed the weights
             self._update(trainer.discriminator, trainer.discriminator_optimiser, loss, 0.0)
-        self.report |= {key: value.detach() for key, value in report.items()}
 
     def _update(self, network: Any, optimiser: Any, loss: Any, clip: float) -> None:
         from .processes import average_gradients

@@ -30,7 +30,7 @@ def ct_disc(generator: np.random.Generator, slices: int = 2, size: int = 96) -> 
     """Soft tissue in air with a bone, HU, and a little noise."""
     rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
     bone = generator.uniform(-15, 15, (slices, 2))
-    body = np.where(np.hypot(rows, columns) < 0.46 * size, 40.0, -1000.0)
+    body = np.where(np.hypot(rows, columns) < 0.4 * size, 40.0, -1000.0)
     images = [np.where(np.hypot(rows - y, columns - x) < 6, 700.0, body) for y, x in bone]
     return np.stack(images) + generator.normal(0, 5, (slices, size, size))
 

@@ -1,5 +1,5 @@
-"""A head of ellipsoids as MR and CT, and datasets of it: fat, skull, brain and a sinus, in which bone and air are both
-dark in the MR, so that no curve from MR intensity to HU can be right.
+"""A head of ellipsoids as MR and CT, and datasets of it: in the MR bone, air of a sinus and ventricles are alike dark,
+so that no curve from MR intensity to HU can be right.
 """
 
 import dataclasses
@@ -30,8 +30,10 @@ def head(seed: int = 0, shape: tuple[int, int, int] = SHAPE) -> tuple[Volume, Vo
     for *radii, brightness, value in LAYERS:
         where = inside(center, radii)
         mr[where], hu[where] = brightness, value
-    sinus = inside(center + (-6, 13, 0), (4, 4, 6)) & inside(center, LAYERS[1][:3])
-    mr[sinus], hu[sinus] = 40.0, -980.0
+    ventricles = inside(center, (4, 9, 6))
+    mr[ventricles], hu[ventricles] = 60.0, 8.0
+    sinus = inside(center + np.array((-6, 13, 0)), (4, 4, 6)) & inside(center, LAYERS[1][:3])
+    mr[sinus], hu[sinus] = 60.0, -980.0
     mr += generator.normal(0, 12, shape).astype(np.float32)
     geometry = Geometry((-90.0, -110.0, -70.0), np.full(3, SPACING_MM))
     return Volume(np.abs(mr), geometry, "", "MR"), Volume(hu, geometry, "HU", "CT")
@@ -61,9 +63,7 @@ def paired_dataset(folder: Path, task: str = "mr-to-ct") -> Dataset:
         write_volume(mr, folder / f"{split}-mr.nrrd")
         write_volume(ct, folder / f"{split}-ct.nrrd")
         write_volume(mr.with_array(body_mask(mr).astype(np.uint8)), folder / f"{split}-mask.nrrd")
-        cases.append(
-            Case(split, split, f"{split}-mr.nrrd", f"{split}-ct.nrrd", split, f"{split}-mask.nrrd")
-        )
+        cases.append(Case(split, split, f"{split}-mr.nrrd", f"{split}-ct.nrrd", split, f"{split}-mask.nrrd"))
     return _saved(folder, task, cases)
 
 

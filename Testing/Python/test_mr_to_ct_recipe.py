@@ -51,7 +51,7 @@ class Training(unittest.TestCase):
 
     def test_one_head_is_learnt_better_than_by_any_intensity_curve(self):
         recipe = tiny(
-            epochs=3, steps_per_epoch=40, learning_rate_generator=3e-3, contrast_augmentation=False,
+            epochs=2, steps_per_epoch=30, batch_size=1, learning_rate_generator=3e-3, contrast_augmentation=False,
             rotation_degrees=0.0, averaging=0.9,
         )  # fmt: skip
         bundle = medgan.train(recipe, self.dataset, self.folder / "run", device="cpu")
@@ -67,7 +67,12 @@ class Training(unittest.TestCase):
         )
         test = self.dataset.split("test")
         row = evaluate_generator(
-            bundle.build_generator(), bundle.manifest.network, recipe.source_scale(), recipe.target(), self.dataset, test
+            bundle.build_generator(),
+            bundle.manifest.network,
+            recipe.source_scale(),
+            recipe.target(),
+            self.dataset,
+            test,
         )[0]
         self.assertLess(row["output_mae_hu_body"], row["water_mae_hu_body"])
 
@@ -113,7 +118,9 @@ class Training(unittest.TestCase):
 
     def test_sagittal_patches_are_mirrored_left_to_right_only(self):
         """Flipping a sagittal patch must not swap front and back: the order of its planes is turned instead."""
-        recipe = tiny(dimensions=2, planes="sagittal", context_slices=1, contrast_augmentation=False, rotation_degrees=0.0)
+        recipe = tiny(
+            dimensions=2, planes="sagittal", context_slices=1, contrast_augmentation=False, rotation_degrees=0.0
+        )
         seen = PatchSampler(self.dataset, recipe)
         plain = PatchSampler(self.dataset, recipe.from_preset("recommended", **{
             **TINY, "dimensions": 2, "planes": "sagittal", "context_slices": 1, "contrast_augmentation": False,

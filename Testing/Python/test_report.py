@@ -104,8 +104,8 @@ class ReportTest(unittest.TestCase):
         self.assertIn('class="verdict worse"', self.text)
         for piece in ("CC0-1.0", "3 patients, 4 cases", "non-local means", "LPIPS was not computed", "SYNTHETIC"):
             self.assertIn(piece.lower(), text.lower())
-        for metric in self.table.metrics:
-            self.assertIn(report.CATALOGUE[metric].definition, text)
+        for row in self.table.summary:
+            self.assertIn(report.CATALOGUE[row["metric"]].definition, text)
 
     def test_the_table_lies_beside_it(self):
         lines = (self.folder / "out" / "table.csv").read_text().splitlines()

@@ -36,8 +36,8 @@ def head(shape=(48, 52, 44), seed=0):
     k, j, i = (np.linspace(-1, 1, size, dtype=np.float32)[tuple(axis)] for size, axis in zip(
         shape, ([slice(None), None, None], [None, slice(None), None], [None, None, slice(None)]), strict=True))  # fmt: skip
     radius = np.sqrt((k / 0.85) ** 2 + (j / 0.9) ** 2 + (i / 0.8) ** 2)
-    a, b, c = generator.uniform(7, 10, 3)
-    folds = np.tanh(4 * (np.sin(a * k + 2 * np.sin(b * j)) + np.sin(c * i + 2 * np.sin(a * k))))
+    a, b, c = generator.uniform(4, 6, 3)
+    folds = np.tanh(6 * (np.sin(a * k + 2 * np.sin(b * j)) + np.sin(c * i + 2 * np.sin(a * k))))
     array = np.where(radius < 1, 500 + 250 * folds, 20.0)
     directions = np.linalg.qr(generator.normal(size=(3, 3)))[0]
     geometry = Geometry((5.0, -30.0, 12.0), (0.9, 1.0, 1.2), directions)
@@ -88,8 +88,8 @@ class Networks(unittest.TestCase):
     def test_every_discriminator_judges_fine_patches(self):
         for kind in ("patch", "pooled", "dense"):
             for conditional in (False, True):
-                recipe = tiny_recipe(discriminator=kind, conditional=conditional, patch_size="8x8x6", factor="1x1x4")
-                logits = recipe.build_discriminator()(torch.randn(2, 1, 24, 8, 8), torch.randn(2, 1, 6, 8, 8))
+                recipe = tiny_recipe(discriminator=kind, conditional=conditional, patch_size="12x12x6", factor="1x1x4")
+                logits = recipe.build_discriminator()(torch.randn(2, 1, 24, 12, 12), torch.randn(2, 1, 6, 12, 12))
                 self.assertEqual(logits.shape[:2], (2, 1))
 
     def test_every_parameter_is_described(self):

@@ -1,5 +1,7 @@
 """``medgan train`` as a user runs it: what it prints, what it leaves behind, how it stops and goes on."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -35,13 +37,11 @@ def history(out):
 @pytest.fixture(scope="module")
 def trained(dataset, tmp_path_factory):
     """Folder of a training of two epochs, and what it printed."""
-    out = tmp_path_factory.mktemp("trained") / "run"
-    run = subprocess.run(
-        [sys.executable, "-m", "medgan", *arguments(dataset, out, epochs=2)],
-        capture_output=True, text=True, env=environment(), check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    return out, run
+    out, printed, results = tmp_path_factory.mktemp("trained") / "run", io.StringIO(), io.StringIO()
+    with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(results):
+        assert main(arguments(dataset, out, epochs=2)) == 0
+    assert results.getvalue() == ""
+    return out, printed.getvalue().splitlines()
 
 
 def environment(**extra):
@@ -49,9 +49,7 @@ def environment(**extra):
 
 
 def test_a_training_leaves_plan_pictures_history_and_a_model(trained):
-    out, run = trained
-    assert run.stdout == ""
-    lines = run.stderr.splitlines()
+    out, lines = trained
     assert any("plan: patch_size = 64 (the smallest training image is 64x64x6" in line for line in lines)
     assert sum(line.startswith("medgan: epoch ") and "baseline" in line for line in lines) == 2
     assert "medgan apply" in lines[-1]
@@ -65,7 +63,7 @@ def test_a_training_leaves_plan_pictures_history_and_a_model(trained):
 
 
 def test_the_same_command_with_more_epochs_goes_on(trained, dataset, capsys):
-    out, _run = trained
+    out, _lines = trained
     before = history(out)
     assert main(arguments(dataset, out, epochs=3)) == 0
     after, printed = history(out), capsys.readouterr().err
@@ -76,7 +74,7 @@ def test_the_same_command_with_more_epochs_goes_on(trained, dataset, capsys):
 
 
 def test_another_setting_does_not_go_on_and_changes_nothing(trained, dataset, capsys):
-    out, _run = trained
+    out, _lines = trained
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     for more, words in (
         (arguments(dataset, out, batch_size=2), "batch_size=4, so it cannot go on with batch_size=2"),
@@ -89,7 +87,7 @@ def test_another_setting_does_not_go_on_and_changes_nothing(trained, dataset, ca
 
 
 def test_a_plan_is_taken_over_and_quiet_prints_nothing(trained, dataset, tmp_path, capsys):
-    out, _run = trained
+    out, _lines = trained
     plan = json.loads((out / "plan.json").read_text())
     plan["recipe"]["steps_per_epoch"] = 2
     (tmp_path / "mine.json").write_text(json.dumps(plan))

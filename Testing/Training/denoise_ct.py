@@ -59,7 +59,8 @@ LEGS = (
 SCHEDULE = (
     "from the weights of denoise-ct-chest 1.0.0 (chest alone): 4400 steps on 8 patches of 96 x 96 pixels at a constant "
     "rate of 4e-4, then, from the averaged weights, 3600 steps that decay to zero with 51 % of the patches left as "
-    "simulated; no adversarial term; the average at the end. Drawn by the patch sampler of MedGAN 0.1, which "
+    "simulated; no adversarial term; the mean of the averaged weights at the end of both parts, which on the "
+    "validation scan is better where it is quietest than either end (+0.2 dB over the second, -0.02 dB on average). Drawn by the patch sampler of MedGAN 0.1, which "
     "chose patches with 30 % of body rather than around a voxel of it."
 )
 LIMITS = [
@@ -286,17 +287,28 @@ def baseline_row(
 
 
 def train(dataset: Dataset, folder: Path, start: Path | None) -> medgan.Bundle:
-    """Both legs, the second from the averaged weights of the first."""
-    bundle = start
+    """Both legs, the second from the averaged weights of the first, and the mean of their ends."""
 
     def show(fraction: float, message: str) -> None:
         print(f"\r{fraction:6.1%} {message}    ", end="", flush=True)
 
+    ends: list[medgan.Bundle] = []
     for number, leg in enumerate(LEGS):
         recipe = medgan.recipes.get("denoise-ct", **{**REGRESSION, **leg})
-        run = folder / f"run-{number}"
-        bundle = medgan.train(recipe, dataset, run, name=NAME, progress=show, start_from=bundle)
-    return bundle
+        begin = ends[-1] if ends else start
+        ends.append(medgan.train(recipe, dataset, folder / f"run-{number}", name=NAME, progress=show, start_from=begin))
+    weights = [end.build_generator().state_dict() for end in ends]
+    return as_bundle({key: (first + weights[1][key]) / 2 for key, first in weights[0].items()}, dataset, folder)
+
+
+def as_bundle(weights: dict, dataset: Dataset, folder: Path) -> medgan.Bundle:
+    """Weights as a bundle without results, to be measured."""
+    from medgan.bundle_writer import write_bundle
+
+    recipe = medgan.recipes.get("denoise-ct", **{**REGRESSION, **LEGS[1]})
+    generator = recipe.build_generator()
+    generator.load_state_dict(weights)
+    return write_bundle(folder / "bundle", NAME, recipe, recipe.measured_spec(generator), generator, dataset, [])
 
 
 def ship(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict]) -> None:

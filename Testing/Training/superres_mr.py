@@ -39,8 +39,8 @@ ORIENTATIONS = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}
 """Array axes (of canonical k, j, i) in the order in which they become slices, rows and columns."""
 RECIPES = {
     # regression alone: the numbers of these images are to be trusted, and three subjects make no discriminator
-    "2x2x2": {"patch_size": "24x24x24", "epochs": 26, "steps_per_epoch": 50, "batch_size": 4, "averaging": 0.99, "weight_adversarial": 0.0},
-    "1x1x4": {"patch_size": "32x32x10", "epochs": 26, "steps_per_epoch": 50, "batch_size": 4, "averaging": 0.99, "weight_adversarial": 0.0},
+    "2x2x2": {"patch_size": "24x24x24", "epochs": 24, "steps_per_epoch": 100, "batch_size": 2, "averaging": 0.99, "weight_adversarial": 0.0},
+    "1x1x4": {"patch_size": "32x32x10", "epochs": 24, "steps_per_epoch": 100, "batch_size": 2, "averaging": 0.99, "weight_adversarial": 0.0},
 }
 
 
