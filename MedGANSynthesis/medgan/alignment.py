@@ -67,13 +67,13 @@ def measure(fixed: Volume, moved: Volume, inside: np.ndarray | None = None) -> A
         raise InputError("The alignment of two images can only be measured on the same grid; resample one of them.")
     fixed, moved = coarse(fixed), coarse(moved)
     seen = np.ones(fixed.array.shape, bool) if inside is None else _coarse_mask(inside, fixed.array.shape)
-    body = body_mask(fixed)
-    if not body.any() or not body_mask(moved).any():
-        which = "moving" if body.any() else "fixed"
-        return Alignment(0.0, 0.0, 0.0, f"no body is found in the {which} image: it is empty or of one value")
-    if np.count_nonzero(body & seen) < LEAST_OVERLAP * np.count_nonzero(body):
+    bodies = body_mask(fixed), body_mask(moved)
+    if np.count_nonzero(bodies[0] & seen) < LEAST_OVERLAP * np.count_nonzero(bodies[0]):
         return Alignment(0.0, 0.0, 0.0, f"the images share less than {LEAST_OVERLAP:.0%} of the body")
-    bodies = body & seen, body_mask(moved) & seen
+    if not bodies[0].any() or not bodies[1].any():
+        which = "moving" if bodies[0].any() else "fixed"
+        return Alignment(0.0, 0.0, 0.0, f"no body is found in the {which} image: it is empty or of one value")
+    bodies = bodies[0] & seen, bodies[1] & seen
     overlap = dice(*bodies)
     ranges = clip_range(fixed), clip_range(moved)
     information = _mutual_information(fixed.array, moved.array, bodies[0] | bodies[1], ranges)

@@ -2,7 +2,8 @@
 
 Every axis is a linear operator (a matrix from fine to coarse voxels), so whole volumes (numpy) and training patches
 (torch, on their device) go through the same code. Coarse voxel ``c`` is centred on the ``factor`` fine voxels it
-covers, at fine index ``factor * c + (factor - 1) / 2``: ``fine.geometry == coarse.geometry.shifted((0, 0, 0), factor)``.
+covers, at fine index ``factor * c + (factor - 1) / 2``, so that ``coarse.geometry.shifted((0, 0, 0), factor)`` is the
+fine grid.
 
 * "kspace": the outer k-space is left out, as a scan of fewer phase encodings does, and what remains is tapered (Tukey)
   against ringing. Where only one axis is coarser it is the slice axis of a 2-D multi-slice scan, which knows no k-space
@@ -59,8 +60,8 @@ class Degradation:
     def __post_init__(self) -> None:
         if self.kind not in KINDS or self.profile not in PROFILES:
             raise InputError(
-                f"The degradation must be one of {', '.join(KINDS)} and the slice profile one of {', '.join(PROFILES)}, "
-                f"not {self.kind} and {self.profile}."
+                f"The degradation must be one of {', '.join(KINDS)} and the slice profile one of "
+                f"{', '.join(PROFILES)}, not {self.kind} and {self.profile}."
             )
         if not (self.blur_sigma >= 0 and 0 <= self.apodisation <= 1 and self.thickness > 0 and self.noise >= 0):
             raise InputError(

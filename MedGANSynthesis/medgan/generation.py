@@ -66,15 +66,21 @@ class Generation:
             return
         shape = tuple(size * factor for size, factor in zip(self.work.grid_shape, self.network.spec.scale, strict=True))
         result = np.empty((*shape, *self.image.shape[3:]), np.float32)
+        # a change is brought back alone: the source keeps the sharpness of its own grid
+        only_change = self.target.residual and shape == self.work.grid_shape
 
         def write(box: Box, block: np.ndarray) -> None:
             result[box.slices] = self._decode(box, block)
+            if only_change:
+                result[box.slices] -= self._shown(box)
 
         self._tiles(write, progress)
         made = self.work.with_array(result)
         whole = self.network.spec.working_grid.leave(made, self.source)
         for k in range(len(whole)):
-            self._finish((slice(k, k + 1), slice(None), slice(None)), whole[k : k + 1])
+            where = (slice(k, k + 1), slice(None), slice(None))
+            generated = whole[k : k + 1]
+            self._finish(where, self.source.array[where] + generated if only_change else generated)
 
     def _tiles(self, write: Callable[[Box, np.ndarray], None], progress: Callable[[float, str], None] | None) -> None:
         run_tiled(

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from . import schedules
 from .dataset import Dataset
 from .device import require_torch
-from .errors import InputError
+from .errors import Cancelled, InputError
 from .files import make_folder
 from .recipes.base import Recipe
 from .training_events import EpochDone, StepDone, TrainingEnded, TrainingStarted
+from .training_health import Health, divergence_message
 
 if TYPE_CHECKING:
     from .bundle import Bundle
@@ -79,8 +80,12 @@ def train(
     if resume:
         run.load_checkpoint()
     run.begin()
-    while not run.finished:
-        run.train_epoch()
+    try:
+        while not run.finished:
+            run.train_epoch()
+    except (Cancelled, KeyboardInterrupt):
+        run.end("cancelled")
+        raise
     return run.write_bundle(name or f"{recipe.TASK}-{recipe.preset}")
 
 
@@ -101,6 +106,8 @@ class Trainer:
         from .device import choose_device
         from .processes import make_fabric
         from .sampling import PatchSampler
+
+        import lightning_fabric  # noqa: F401  its import sets the level of its log anew
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision of every run
         self.recipe, self.dataset, self.out_dir, self.progress = recipe, dataset, out_dir, progress
@@ -123,6 +130,7 @@ class Trainer:
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
         self.fixed_slice: Any = None
+        self.health = Health(recipe)
 
     def _setup(self, network: Any, rate: float) -> tuple[Any, Any]:
         import torch
@@ -178,8 +186,9 @@ class Trainer:
                 reported = time.monotonic()
                 self._report(step, index, report, reported - started)
         losses = {key: float(self.fabric.all_reduce(value)) / steps for key, value in sums.items()}
-        self._check_finite(losses)
-        row = {"epoch": self.epoch + 1, **losses, "learning_rate": self._rates()["generator"], **self.validate()}
+        self._check_finite(losses, (self.epoch + 1) * steps)
+        rates = {f"learning_rate_{player}": rate for player, rate in self._rates().items()}
+        row = {"epoch": self.epoch + 1, **losses, **rates, **self.validate()}
         self.epoch += 1
         self.seconds += time.monotonic() - started
         row["seconds"] = round(self.seconds, 1)
@@ -201,7 +210,7 @@ class Trainer:
     def _report(self, step: int, index: int, report: dict[str, Any], elapsed_s: float) -> None:
         """Losses so far to whoever watches; also where a training that went astray is stopped."""
         losses = {key: float(value) for key, value in report.items()}
-        self._check_finite(losses)
+        self._check_finite(losses, step + 1)
         total = self.recipe.epochs * self.recipe.steps_per_epoch
         pace_s = elapsed_s / (index + 1)
         samples = self.recipe.batch_size * self.fabric.world_size / pace_s
@@ -211,16 +220,25 @@ class Trainer:
             f"Epoch {self.epoch + 1} of {self.recipe.epochs}, step {index + 1} of {self.recipe.steps_per_epoch}",
         )
 
-    def _check_finite(self, losses: dict[str, float]) -> None:
-        if not all(math.isfinite(value) for value in losses.values()):
-            raise InputError(
-                "The training diverged (a loss is no number); the last checkpoint is kept: lower the learning rates "
-                "or switch on gradient_clip, and start again."
-            )
+    def _check_finite(self, losses: dict[str, float], step: int) -> None:
+        kept = self.epoch // self.recipe.checkpoint_interval * self.recipe.checkpoint_interval
+        message = divergence_message(losses, step, kept, self.recipe)
+        if message is not None:
+            self.end("diverged")
+            raise InputError(message)
+
+    def end(self, reason: str, bundle: Path | None = None) -> None:
+        """Tell the watchers how it ended, see :class:`~medgan.training_events.TrainingEnded`."""
+        best = self.best.get("epoch")
+        self._tell(TrainingEnded(reason, None if best is None else int(best), None if bundle is None else str(bundle)))
 
     def _tell(self, event: Any) -> None:
-        for watch in self.watchers:
-            watch(event)
+        """An event, and the warnings it gives reason for."""
+        if not self.watchers:
+            return
+        for told in (event, *self.health.observe(event)):
+            for watch in self.watchers:
+                watch(told)
 
     def _rates(self) -> dict[str, float]:
         return {
@@ -318,6 +336,6 @@ class Trainer:
             cases = self.dataset.split("test") or self.dataset.split("validation")
             results = self._evaluate(generator, cases) if cases else []
             write_bundle(path, name, self.recipe, self.spec, generator.cpu(), self.dataset, results)
-            self._tell(TrainingEnded("finished", int(self.best.get("epoch", self.epoch)), str(path)))
+            self.end("finished" if self.epoch >= self.recipe.epochs else "early stop", path)
         self.fabric.barrier()
         return Bundle.load(path)

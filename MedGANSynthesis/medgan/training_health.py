@@ -177,13 +177,11 @@ def divergence_message(losses: Mapping[str, float], step: int, kept_epoch: int, 
     tries = [f"learning_rate_generator={recipe.learning_rate_generator / 4:g}"]
     if not recipe.gradient_clip:
         tries.append("gradient_clip=1")
-    if not is_adversarial(wrong[0]):
-        tries.append("a look at the intensities of the training images")
-    else:
+    if is_adversarial(wrong[0]):
         tries.append(f"learning_rate_discriminator={recipe.learning_rate_discriminator / 4:g}")
     return (
         f"The training diverged at step {step}: the loss {wrong[0]} is no number any more; {kept}. "
-        f"The same parameters would diverge again: start anew with {_either(tries)}."
+        f"The same parameters would diverge again: start anew (--no-resume) with {_either(tries)}."
     )
 
 

@@ -3,8 +3,8 @@
 No free data holds the same patient with and without contrast medium on one grid. What can be had is the enhanced scan;
 this module takes the contrast medium out of it again: enhanced blood is told from bone, brought down to the HU of plain
 blood with noise like that around it, its edges composed anew from the shares of blood and neighbor in each voxel, and
-the moderate enhancement of heart muscle and organs is flattened. It is a drawing of a plain scan, not one: a generator trained on
-such pairs may learn traces of the drawing, so nothing it does may be believed before real pairs say so.
+the moderate enhancement of heart muscle and organs is flattened. It is a drawing of a plain scan, not one: a generator
+trained on such pairs may learn traces of the drawing, so nothing it does may be believed before real pairs say so.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def virtual_noncontrast(
     if not blood.any():
         raise InputError("No enhanced vessel was found, so there is no contrast medium to take out of this scan.")
     noise_hu, grain = _noise(hu, calm, blood, bone)
-    plain = _Drawing(hu, calm, blood, bone, spacing_mm, noise_hu).drawn(_texture(hu.shape, grain, seed))
+    plain = _Drawing(hu, blood, bone, spacing_mm, noise_hu).drawn(_texture(hu.shape, grain, seed))
     return PlainScan(
         enhanced.with_array(np.maximum(plain, hu.min())), blood, bone, float(np.median(hu[blood])), noise_hu
     )
@@ -88,18 +88,17 @@ def virtual_noncontrast(
 class _Drawing:
     """Replaces blood, its edges and enhanced soft tissue in an image."""
 
-    def __init__(
-        self, hu: np.ndarray, calm: np.ndarray, blood: np.ndarray, bone: np.ndarray, spacing_mm: np.ndarray, noise: float
-    ):
+    def __init__(self, hu: np.ndarray, blood: np.ndarray, bone: np.ndarray, spacing_mm: np.ndarray, noise: float):
         from scipy import ndimage
 
-        self.hu, self.calm, self.blood, self.bone, self.spacing_mm, self.noise = hu, calm, blood, bone, spacing_mm, noise
+        self.hu, self.calm, self.spacing_mm, self.noise = hu, _median(hu), spacing_mm, noise
+        self.blood, self.bone = blood, bone
         inside_mm = ndimage.distance_transform_edt(blood, sampling=spacing_mm)
         outside_mm = ndimage.distance_transform_edt(~blood, sampling=spacing_mm)
         self.core = inside_mm > EDGE_MM
         self.edge = ~self.core & (outside_mm < EDGE_MM) & ~bone
         low, high = SOFT_TISSUE_HU
-        calmer = ndimage.gaussian_filter(calm, 0.8)
+        calmer = ndimage.gaussian_filter(self.calm, 0.8)
         self.soft = ~self.core & ~self.edge & ~bone & (calmer > low) & (calmer < high)
 
     def drawn(self, texture: np.ndarray) -> np.ndarray:
@@ -135,7 +134,7 @@ class _Drawing:
 
         inside = self._level(self.blood, LEVEL_MM, brightest=True)
         beyond = ~self.blood & ~self.edge
-        at = ndimage.distance_transform_edt(~beyond, sampling=self.spacing_mm, return_distances=False, return_indices=True)
+        at = ndimage.distance_transform_edt(~beyond, self.spacing_mm, return_distances=False, return_indices=True)
         calm_plain = _median(plain)
         outside_before, outside_after = self.calm[tuple(at)], calm_plain[tuple(at)]
         height = np.maximum(inside - outside_before, 50.0)

@@ -76,7 +76,7 @@ def test_target_on_another_grid_is_brought_onto_the_source(tmp_path):
 def test_misplaced_pairs_are_registered_or_set_aside(tmp_path, capsys):
     mr, ct = pair_folders(tmp_path, patients=2)
     volume = body(0)[1]
-    far = Geometry(GEOMETRY.origin_mm + (300.0, 0, 0), GEOMETRY.spacing_mm, GEOMETRY.directions)
+    far = Geometry(GEOMETRY.origin_mm + 300.0, GEOMETRY.spacing_mm, GEOMETRY.directions)
     write_volume(volume.with_array(volume.array, geometry=far), ct / "p0.nrrd")
     inputs = ("--sources", mr, "--targets", ct)
     assert build("mr-to-ct", tmp_path / "plain", *inputs) == 0
@@ -93,7 +93,7 @@ def test_misplaced_pairs_are_registered_or_set_aside(tmp_path, capsys):
 
 
 def test_table_with_masks_splits_and_two_scans_of_a_patient(tmp_path):
-    mr, ct = pair_folders(tmp_path, patients=4)
+    pair_folders(tmp_path, patients=4)
     inside = np.zeros(body(0)[0].grid_shape, np.uint8)
     inside[5:9, 5:9, 5:9] = 1
     write_volume(Volume(inside, GEOMETRY), tmp_path / "mask.nrrd")
@@ -205,7 +205,8 @@ def test_images_that_cannot_be_used_are_set_aside(tmp_path, capsys):
     volume = read_volume(mr / "p1.nii.gz")[0]
     values = volume.array.astype(np.float32)
     values[3, 3, 3] = np.nan
-    write_volume(volume.with_array(values), mr / "p1.nii.gz")
+    (mr / "p1.nii.gz").unlink()  # NIfTI readers turn NaN into 0
+    write_volume(volume.with_array(values), mr / "p1.nrrd")
     write_volume(volume.with_array(np.zeros_like(volume.array)), mr / "p2.nii.gz")
     (ct / "p3.nii.gz").write_bytes(gzip.compress(b"no image"))
     (ct / "p4.nii.gz").write_bytes(b"")
@@ -246,7 +247,7 @@ def test_patients_that_share_an_image_are_kept_together(tmp_path, capsys):
 
 
 def test_splits_fixed_by_hand_that_leak_are_refused(tmp_path, capsys):
-    mr, ct = pair_folders(tmp_path, patients=2)
+    _, ct = pair_folders(tmp_path, patients=2)
     shutil.copy(ct / "p0.nrrd", ct / "other.nrrd")
     lines = ["patient,source,target,split", "a,mr/p0.nrrd,ct/p0.nrrd,train", "b,mr/p1.nrrd,ct/other.nrrd,test"]
     (tmp_path / "pairs.csv").write_text("\n".join(lines))

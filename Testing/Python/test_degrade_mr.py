@@ -40,16 +40,16 @@ class Grids(unittest.TestCase):
             coarse = degrade(fine, factor, kind)
             refined = coarse.geometry.shifted((0, 0, 0), factor[::-1])
             self.assertTrue(refined.is_close(fine.geometry, 1e-9))
-            self.assertEqual(
-                coarse.grid_shape, tuple(n // f for n, f in zip(fine.grid_shape, factor, strict=True))
-            )
+            self.assertEqual(coarse.grid_shape, tuple(n // f for n, f in zip(fine.grid_shape, factor, strict=True)))
 
     def test_things_stay_where_they_are(self):
         fine = oblique(ball())
         for kind, factor in KINDS:
             for profile in ("gaussian", "box"):
                 coarse = degrade(fine, factor, kind, profile=profile)
-                np.testing.assert_allclose(centroid_ras(coarse), centroid_ras(fine), atol=0.08)  # a tenth of the smallest voxel
+                np.testing.assert_allclose(
+                    centroid_ras(coarse), centroid_ras(fine), atol=0.08
+                )  # a tenth of the smallest voxel
 
     @settings(max_examples=25, deadline=None)
     @given(st.tuples(*[st.integers(5, 13)] * 3), st.tuples(*[st.sampled_from((1, 2, 3, 4))] * 3))
@@ -124,7 +124,9 @@ class Values(unittest.TestCase):
             )
 
     def test_noise_is_of_the_size_asked_for_and_rician(self):
-        bright, dark = (noisy(np.full((40, 40, 40), level, np.float32), 2.0, np.random.default_rng(0)) for level in (100, 0))
+        bright, dark = (
+            noisy(np.full((40, 40, 40), level, np.float32), 2.0, np.random.default_rng(0)) for level in (100, 0)
+        )
         self.assertAlmostEqual(bright.std(), 2.0, delta=0.05)
         self.assertAlmostEqual(dark.mean(), 2.0 * np.sqrt(np.pi / 2), delta=0.05)
         fine = Volume(np.full((16, 16, 16), 100.0, np.float32))

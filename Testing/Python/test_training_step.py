@@ -118,7 +118,7 @@ class EndTest(unittest.TestCase):
         trainer.load_checkpoint()
         with torch.no_grad():
             next(trainer.generator.parameters()).fill_(float("nan"))
-        with self.assertRaisesRegex(InputError, "diverged.*last checkpoint is kept"):
+        with self.assertRaisesRegex(InputError, "diverged.*the checkpoint of epoch 2 is kept"):
             trainer.train_epoch()
         self.assertEqual((self.folder / "run" / "checkpoint.pt").read_bytes(), before)
 

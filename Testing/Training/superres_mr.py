@@ -13,6 +13,7 @@ import argparse
 import gzip
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from medgan.degrade_mr import degrade, divisible, parse_factor  # noqa: E402
 from medgan.image_io import read_volume, write_volume  # noqa: E402
 from medgan.metrics.head import inside_head, intensity_range  # noqa: E402
 from medgan.volume import Geometry, Volume  # noqa: E402
-from medgan.working_grid import canonical, resampled  # noqa: E402
+from medgan.working_grid import canonical, grid_of_spacing, resampled  # noqa: E402
 
 MODELS = CHECKOUT / "MedGANSynthesis" / "Resources" / "Models"
 SUBJECTS = {
@@ -39,9 +40,14 @@ ORIENTATIONS = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}
 """Array axes (of canonical k, j, i) in the order in which they become slices, rows and columns."""
 RECIPES = {
     # regression alone: the numbers of these images are to be trusted, and three subjects make no discriminator
-    "2x2x2": {"patch_size": "24x24x24", "epochs": 24, "steps_per_epoch": 100, "batch_size": 2, "averaging": 0.99, "weight_adversarial": 0.0},
-    "1x1x4": {"patch_size": "32x32x10", "epochs": 24, "steps_per_epoch": 100, "batch_size": 2, "averaging": 0.99, "weight_adversarial": 0.0},
-}
+    factor: {
+        "patch_size": patch, "feature_size": 48, "epochs": epochs, "steps_per_epoch": 100, "batch_size": 2,
+        "weight_l1": 1.0, "weight_mse": 10.0, "weight_adversarial": 0.0, "averaging": 0.99,
+    }
+    for factor, patch, epochs in (("2x2x2", "24x24x24", 15), ("1x1x4", "32x32x10", 20))
+}  # fmt: skip
+COMMON_MM = 1.0
+"""Subjects of finer voxels are shown in voxels of this size too, so that the generator knows both scales."""
 
 
 def read_subject(data: Path, name: str) -> Volume:
@@ -72,6 +78,15 @@ def sliced(volume: Volume, order: tuple[int, int, int]) -> Volume:
     return volume.with_array(np.ascontiguousarray(volume.array.transpose(order)), geometry=geometry)
 
 
+def subject_volumes(data: Path, test: str) -> Iterator[tuple[str, str, Volume]]:
+    """Name, subject and volume of everything that is learnt from or measured on."""
+    for subject in SUBJECTS:
+        whole = read_subject(data, subject)
+        yield subject, subject, whole
+        if subject != test and max(whole.geometry.spacing_mm) < 0.9 * COMMON_MM:
+            yield f"{subject}-1mm", subject, resampled(whole, grid_of_spacing(whole, (COMMON_MM,) * 3))
+
+
 def build_dataset(data: Path, folder: Path, factor: str, test: str) -> Dataset:
     """Pairs of coarse and fine volumes; the fine ones are what patches are degraded from while training."""
     if (folder / "dataset.json").is_file():
@@ -80,11 +95,10 @@ def build_dataset(data: Path, folder: Path, factor: str, test: str) -> Dataset:
     steps = parse_factor(factor)
     orientations = ORIENTATIONS if steps[1:] == (1, 1) else {"axial": ORIENTATIONS["axial"]}
     cases = []
-    for subject in SUBJECTS:
-        whole = read_subject(data, subject)
+    for image, subject, whole in subject_volumes(data, test):
         for orientation, order in orientations.items():
             fine = divisible(sliced(whole, order), steps)
-            name = f"{subject}-{orientation}"
+            name = f"{image}-{orientation}"
             write_volume(fine, folder / "images" / f"{name}.nrrd")
             write_volume(degrade(fine, steps), folder / "images" / f"{name}-coarse.nrrd")
             split = "test" if subject == test else "train"
@@ -166,10 +180,14 @@ def ship(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict], test: str) -
         authors="The MedGAN developers",
         intended_use="Research: viewing and processing T1 heads on a finer grid. Not for diagnosis.",
         limits=[
-            "Trained on two adults and measured on one other; detail it adds is likely, not seen: no lesions were learnt.",
+            "Trained on two adults, measured on another. The detail it adds is likely, not seen; no lesion was learnt.",
             (
                 "The coarse images were computed from fine ones ("
-                + ("Gaussian slice profile as thick as the slice distance" if through_plane else "cropped, tapered k-space")
+                + (
+                    "Gaussian slice profile as thick as the slice distance"
+                    if through_plane
+                    else "cropped, tapered k-space"
+                )
                 + f"), never scanned; the subject left out is '{test}' ({SUBJECTS[test][1]})."
             ),
             "T1-weighted heads only; other contrasts, other body parts, implants and motion were not looked at.",

@@ -1,11 +1,11 @@
 """Contrast-enhanced CT from non-contrast CT by 3-D pix2pix on slabs of slices.
 
-Source: Choi et al., Sci Rep 2021;11:20403, doi 10.1038/s41598-021-00058-3 (pix2pix3D-CT). The ``published`` preset keeps
-network, windows, losses and schedule; what crashed or was frozen there works as its authors described it (label noise
-drawn anew, feature matching, noise, residual). ``recommended`` predicts the enhancement in a fixed HU scale, so that
-bone and metal keep their HU, with a network that looks the same at every position, no tanh, and an adversarial term that
-joins a regression. How far contrast may be invented is the question of this task: ``only_add`` and the residual keep
-the result from removing anything.
+Source: Choi et al., Sci Rep 2021;11:20403, doi 10.1038/s41598-021-00058-3 (pix2pix3D-CT). The ``published`` preset
+keeps network, windows, losses and schedule; what crashed or was frozen there works as its authors described it (label
+noise drawn anew, feature matching, noise, residual). ``recommended`` predicts the enhancement in a fixed HU scale, so
+that bone and metal keep their HU, with a network that looks the same at every position, no tanh, and an adversarial
+term that joins a regression. How far contrast may be invented is the question of this task: ``only_add`` and the
+residual keep the result from removing anything.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class ContrastCT(Recipe):
         500.0, label="Residual scale", minimum=10.0, maximum=4000.0, unit="HU", help="Enhancement that counts as 1."
     )
     only_add: bool = parameter(
-        True, label="Enhancement only", help="The result is nowhere darker than the plain scan: contrast can only add HU."
+        True, label="Enhancement only", help="The result is nowhere darker than the plain scan: contrast adds HU."
     )
     weight_ms_ssim: float = parameter(
         0.0, label="MS-SSIM weight", minimum=0.0,
@@ -146,15 +146,16 @@ class ContrastCT(Recipe):
         """See :meth:`Recipe.check`."""
         if self.network == "pix2pix3d" and self.slab_depth & (self.slab_depth - 1):
             raise InputError(
-                f"The published network needs a slab depth that is a power of two, not {self.slab_depth}; set slab_depth to 8 or 16."
+                f"The published network needs a slab depth that is a power of two, not {self.slab_depth}; set "
+                "slab_depth to 8 or 16."
             )
         for name in ("input_windows", "output_windows"):
             windows(getattr(self, name), name)
 
     def build_generator(self) -> Any:
         """3-D network, input ``(batch, windows [+ 3 coordinates], slices, rows, columns)``."""
-        from ..generators.pix2pix3d import Pix2Pix3DGenerator
         from ..generators.residual_unet import ResidualUNet
+        from ..generators.slabwise import SlabwisePix2Pix3D
         from ..losses import initialise
 
         channels, made = self._in_channels, 1 if self.residual else len(windows(self.output_windows, "output_windows"))
@@ -165,7 +166,7 @@ class ContrastCT(Recipe):
             )  # fmt: skip
             generator.start()
             return generator
-        generator = Pix2Pix3DGenerator(
+        generator = SlabwisePix2Pix3D(
             channels, made, self.slab_depth, self.base_width, upsampling=self.upsampling, dropout=self.dropout,
             normalisation=self.normalisation, activation="linear" if self.residual else "tanh",
         )  # fmt: skip
@@ -189,12 +190,20 @@ class ContrastCT(Recipe):
         return len(windows(self.input_windows, "input_windows")) + (3 if self.coordinates else 0)
 
     def network_spec(self) -> NetworkSpec:
-        """A 3-D network on window channels."""
+        """A 3-D network on window channels; axes are turned to right, anterior, superior: a chest has a front."""
         from ..generators.residual_unet import multiple
 
         step = multiple(POOLING) if self.network == "residual-unet" else (self.slab_depth, 128, 128)
         spacing_mm = (self.working_spacing_mm,) * 3 if self.working_spacing_mm else None
-        return NetworkSpec(3, self._in_channels, multiple=step, coordinates=self.coordinates, spacing_mm=spacing_mm)
+        return NetworkSpec(
+            3, self._in_channels, multiple=step, coordinates=self.coordinates, canonical=True, spacing_mm=spacing_mm
+        )
+
+    def measured_spec(self, generator: Any) -> NetworkSpec:
+        """As :meth:`Recipe.measured_spec`; the published network looks at whole slices of its and the next slabs."""
+        if self.network == "residual-unet":
+            return super().measured_spec(generator)
+        return dataclasses.replace(self.network_spec(), halo=(self.slab_depth, None, None))
 
     def source_scale(self) -> Scale:
         """Windows as channels."""
@@ -214,19 +223,24 @@ class ContrastCT(Recipe):
         """Slabs begin at multiples of the stride."""
         return (self.slab_stride, 1, 1)
 
+    def flip_axes(self) -> tuple[int, ...]:
+        """Left to right, unless the network knows where it is: mirrored anatomy would lie at the wrong place."""
+        return () if self.coordinates else (2,)
+
     def augment(self, pair: Pair, generator: np.random.Generator) -> Pair:
         """Shift and noise of the source system, the same in source and target."""
         from .. import augment
 
-        source, target = pair.source, pair.target
+        source, target, mask = pair.source, pair.target, pair.mask
         if self.shift_fraction:
-            most = self.shift_fraction * self.patch_size
-            rows, columns = (int(round(move)) for move in generator.uniform(-most, most, 2))
-            source, target = (_shifted(image, rows, columns) for image in (source, target))
+            rows, columns = generator.uniform(-1, 1, 2) * self.shift_fraction * self.patch_size
+            by = (round(rows), round(columns))
+            source, target = _shifted(source, by, AIR_HU), _shifted(target, by, AIR_HU)
+            mask = None if mask is None else _shifted(mask, by, 0.0)
         if self.noise_hu and generator.random() < 0.5:
             noise = self.noise_hu * augment.white_noise(source, generator)
             source, target = source + noise, target + noise
-        return dataclasses.replace(pair, source=source, target=target)
+        return dataclasses.replace(pair, source=source, target=target, mask=mask)
 
     def objective(self) -> Objective:
         """L1, and MS-SSIM where wanted."""
@@ -235,11 +249,10 @@ class ContrastCT(Recipe):
         return StructureObjective(self)
 
 
-def _shifted(image: Any, rows: int, columns: int) -> Any:
-    """Moved in plane, air where nothing comes from."""
-    moved = image.roll((rows, columns), dims=(-2, -1))
-    if rows:
-        moved[..., slice(0, rows) if rows > 0 else slice(rows, None), :] = AIR_HU
-    if columns:
-        moved[..., slice(0, columns) if columns > 0 else slice(columns, None)] = AIR_HU
+def _shifted(image: Any, by: tuple[int, int], beyond: float) -> Any:
+    """Moved in plane by rows and columns, ``beyond`` where nothing comes from."""
+    moved = image.roll(by, dims=(-2, -1))
+    for axis, step in zip((-2, -1), by, strict=True):
+        if step:
+            moved.narrow(axis, 0 if step > 0 else step + moved.shape[axis], abs(step)).fill_(beyond)
     return moved

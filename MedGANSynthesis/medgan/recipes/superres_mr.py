@@ -104,8 +104,8 @@ class SuperResolutionMR(Recipe):
     upsampling: str = parameter(
         "subpixel", label="Upsampling", choices=("subpixel", "nn", "subpixel-nn"),
         help=(
-            "Convolution and pixel shuffle; nearest neighbor, then convolution; or a transposed convolution that starts "
-            "as nearest neighbor."
+            "Convolution and pixel shuffle; nearest neighbor, then convolution; or a transposed convolution that "
+            "starts as nearest neighbor."
         ),
     )  # fmt: skip
     upsampling_width: int = parameter(
@@ -278,7 +278,9 @@ class SuperResolutionMR(Recipe):
 
     def degrader(self) -> Degradation:
         """The degradation at its nominal settings, without noise: the one for tests."""
-        return Degradation(self.degradation, self.blur_sigma, self.apodisation, self.slice_profile, self.slice_thickness)
+        return Degradation(
+            self.degradation, self.blur_sigma, self.apodisation, self.slice_profile, self.slice_thickness
+        )
 
     def augment(self, pair: Pair, generator: np.random.Generator) -> Pair:
         """Coarse patches made anew from the fine ones, each time a little differently."""
