@@ -63,7 +63,7 @@ class Bundle:
             BundleError: it is no bundle, damaged, of a newer schema, or its weights are missing or pickled.
 
         Example:
-            >>> Bundle.load("Resources/Models/denoise-ct-chest").task  # doctest: +SKIP
+            >>> Bundle.load("Resources/Models/denoise-ct-multi").task  # doctest: +SKIP
             'denoise-ct'
         """
         path = Path(path)

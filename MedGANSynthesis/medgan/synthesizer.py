@@ -67,7 +67,7 @@ class Synthesizer:
         BundleError: the bundle is damaged. InputError: there is no such device.
 
     Example:
-        >>> result = Synthesizer(Bundle.load("denoise-ct-chest"))(volume, strength=0.7)  # doctest: +SKIP
+        >>> result = Synthesizer(Bundle.load("denoise-ct-multi"))(volume, strength=0.7)  # doctest: +SKIP
     """
 
     def __init__(self, bundle: Bundle, device: str = "auto"):

@@ -382,7 +382,7 @@ def test_predictors_of_published_size():
 
 
 def test_the_shipped_denoiser_still_loads():
-    generator = Bundle.load(MODELS / "denoise-ct-chest").build_generator()
+    generator = Bundle.load(MODELS / "denoise-ct-multi").build_generator()
     assert isinstance(generator, CNCLGenerator)
 
 

@@ -67,7 +67,7 @@ def test_values_are_prepared_for_the_network():
 
 
 def test_a_bundle_lends_its_encoder():
-    bundle = Bundle.load(MODELS / "denoise-ct-chest")
+    bundle = Bundle.load(MODELS / "denoise-ct-multi")
     loss = FeatureLoss.from_bundle(bundle)
     levels = len(bundle.build_generator().content.encoder)
     assert loss.layers == tuple(f"content.encoder.{level}" for level in range(levels))

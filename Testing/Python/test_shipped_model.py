@@ -20,7 +20,7 @@ SLICES = (1, 6, 11)  # of the pair, to keep the test short
 MOST_BYTES = 8 * 2**20
 
 
-def shipped(name="denoise-ct-chest"):
+def shipped(name="denoise-ct-multi"):
     return Bundle.load(next(folder / name for folder in search_folders() if (folder / name).is_dir()))
 
 

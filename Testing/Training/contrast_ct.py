@@ -50,7 +50,7 @@ SPINE = (
     Box((104, 93, 25), (140, 126, 53)), Box((140, 70, 25), (164, 126, 55)),
 )  # fmt: skip
 NECK_SPINE = (Box((0, 78, 55), (14, 123, 90)), Box((14, 70, 55), (40, 123, 90)), Box((40, 60, 55), (53, 123, 90)))
-REGIONS = {"aorta": (8, 244, 262, 7), "heart": (20, 262, 170, 22), "muscle": (16, 190, 300, 5)}
+REGIONS = {"aorta": (16, 244, 331, 7), "heart": (16, 290, 240, 22), "liver": (16, 175, 245, 18)}
 """Of the real plain chest: slice, column and row of the center, radius in pixels."""
 KEPT = ("mae_hu_body", "psnr_db_synthrad2025", "ms_ssim_synthrad2025", "cnr")
 

@@ -65,6 +65,7 @@ class ContrastCT(Recipe):
         "recommended": {
             "weight_adversarial": 0.05,
             "adversarial_start": 40,
+            "gradient_clip": 1.0,
             "learning_rate_generator": 5e-4,
             "learning_rate_discriminator": 1e-4,
             "batch_size": 4,
@@ -107,7 +108,7 @@ class ContrastCT(Recipe):
     )  # fmt: skip
     normalisation: str = parameter(
         "none", label="Normalisation", choices=("none", "scalar", "instance"),
-        help="Of the published network; 'scalar' is its own, over the whole slab, so that tiles have to be blended.",
+        help="Of the published networks; 'scalar' is their own, over the whole slab. The residual U-Net has none.",
     )  # fmt: skip
     dropout: float = parameter(
         0.0, label="Dropout", minimum=0.0, maximum=0.9, help="Probability in the decoder of the published network."
@@ -180,8 +181,9 @@ class ContrastCT(Recipe):
 
         made = 1 if self.residual else len(windows(self.output_windows, "output_windows"))
         condition = self._in_channels if self.conditional else 0
-        kind = "instance" if self.normalisation == "none" else self.normalisation
-        discriminator = Pix2Pix3DDiscriminator(made, condition, self.slab_depth, self.discriminator_width, kind)
+        discriminator = Pix2Pix3DDiscriminator(
+            made, condition, self.slab_depth, self.discriminator_width, self.normalisation
+        )
         initialise(discriminator)
         return discriminator
 
