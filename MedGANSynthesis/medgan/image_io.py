@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
+from .file_check import check_file
 from .files import file_sha256, replacing, write_json
 from .slide_io import is_slide, read_slide
 from .volume import Geometry, Volume
@@ -129,6 +130,7 @@ def _read_file(path: Path) -> tuple[Volume, list[str]]:
             f"{path.name} cannot be read as an image: it is damaged or of an unknown format; use NRRD, NIfTI, MHA, "
             "PNG, TIFF or DICOM."
         ) from error
+    check_file(path)  # what ITK can read, but not as it is
     while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
         image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
     if image.GetDimension() > 3:

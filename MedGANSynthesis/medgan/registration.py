@@ -242,7 +242,7 @@ def _optimize(images: list[Any], transform: Any, mask: Any, step_mm: float) -> f
         method.SetMetricSamplingStrategy(method.REGULAR)
         method.SetMetricSamplingPercentage(max(0.2, 50_000 / voxels), 1)
     method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=step_mm, minStep=0.005, numberOfIterations=100, relaxationFactor=0.6
+        learningRate=step_mm, minStep=0.001, numberOfIterations=200, relaxationFactor=0.6
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform, inPlace=True)

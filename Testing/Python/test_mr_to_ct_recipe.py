@@ -19,6 +19,7 @@ from medgan.sampling import PatchSampler
 from medgan.synthesizer import Synthesizer, generate
 
 TINY = {
+    "network": "residual-unet", "dimensions": 3, "context_slices": 0, "planes": "axial", "normalisation": "none",
     "base_width": 8, "depth": 2, "patch_size": 32, "batch_size": 2, "working_spacing": 0.0, "epochs": 1,
     "steps_per_epoch": 3, "discriminator_width": 4,
 }  # fmt: skip
