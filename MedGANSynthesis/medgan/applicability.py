@@ -5,6 +5,7 @@ intensities and field of view.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from .volume import Volume
 
 SPACING_TOLERANCE = 1.5
 FIELD_TOLERANCE = 1.5
+FITTED_SCALES = ("percentiles", "slice-range")
+"""Scales that bring images of every range to the same numbers."""
 _MOST_VOXELS = 200_000
 
 
@@ -32,18 +35,21 @@ def check(volume: Volume, manifest: Manifest) -> list[str]:
     return warnings + _extent(volume, manifest)
 
 
-def fingerprint(volumes: list[Volume], patients: int) -> dict:
-    """Fingerprint of training sources, as a manifest stores it."""
-    spacing = np.array([volume.geometry.spacing_mm for volume in volumes])
-    field = np.array([volume.geometry.spacing_mm * volume.grid_shape[::-1] for volume in volumes])
-    values = np.concatenate([_sample(volume.array) for volume in volumes])
+def fingerprint(volumes: Iterable[Volume], patients: int) -> dict:
+    """Fingerprint of training sources, as a manifest stores it; they are looked at one after the other."""
+    spacings, fields, samples = [], [], []
+    for volume in volumes:
+        spacings.append(volume.geometry.spacing_mm)
+        fields.append(volume.geometry.spacing_mm * volume.grid_shape[::-1])
+        samples.append(_sample(volume.array))
+    spacing, field, values = np.array(spacings), np.array(fields), np.concatenate(samples)
     names = (1, 5, 50, 95, 99)
     return {
         "spacing_mm": [spacing.min(axis=0).round(4).tolist(), spacing.max(axis=0).round(4).tolist()],
         "field_of_view_mm": [field.min(axis=0).round(1).tolist(), field.max(axis=0).round(1).tolist()],
         "percentiles": {str(q): float(value) for q, value in zip(names, np.percentile(values, names), strict=True)},
         "patients": patients,
-        "cases": len(volumes),
+        "cases": len(spacings),
     }
 
 
@@ -66,7 +72,7 @@ def _modality(volume: Volume, manifest: Manifest) -> list[str]:
 
 def _intensities(volume: Volume, manifest: Manifest) -> list[str]:
     trained = manifest.fingerprint.get("percentiles")
-    if not trained:
+    if not trained or manifest.intensity.get("kind") in FITTED_SCALES:
         return []
     unit = f" {manifest.units}" if manifest.units else ""
     reach = trained["99"] - trained["1"]
@@ -117,5 +123,9 @@ def _extent(volume: Volume, manifest: Manifest) -> list[str]:
 def _seen_mm(manifest: Manifest, axis: int) -> float:
     """How far the network looks along an axis (i, j, k): a crop larger than that is as good as the whole scan."""
     halo = manifest.network.footprint.halos[2 - axis]
+    if halo is None:
+        return math.inf
+    if manifest.network.spacing_mm is not None:
+        return (2 * halo + 1) * manifest.network.spacing_mm[axis]
     spacing_mm = manifest.fingerprint.get("spacing_mm")
-    return math.inf if halo is None or spacing_mm is None else (2 * halo + 1) * spacing_mm[0][axis]
+    return math.inf if spacing_mm is None else (2 * halo + 1) * spacing_mm[0][axis]

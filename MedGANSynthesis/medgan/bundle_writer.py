@@ -45,9 +45,12 @@ def write_bundle(
         dataset: what it was trained on. results: rows of :func:`medgan.evaluate`.
         details: title, version, licence (SPDX name), licence_text, schedule, intended_use, limits, authors.
     """
-    generator = generator.half().float().eval()  # the self-test must see the weights that are stored
-    sources = [dataset.volumes(case)[0] for case in dataset.split("train") if case.source]
+    generator = generator.eval()
+    for weight in generator.parameters():  # the self-test must see the weights that are stored
+        weight.data = weight.data.half().float()
+    cases = [case for case in dataset.split("train") if case.source]
     patients = len({case.patient for case in dataset.split("train")})
+    seen = fingerprint((dataset.volumes(case)[0] for case in cases), patients)
     manifest = Manifest(
         name=name,
         title=details.get("title", name),
@@ -57,15 +60,15 @@ def write_bundle(
         network=spec,
         modality=dataset.modality,
         units=dataset.units,
-        channels=sources[0].channels,
+        channels=dataset.volumes(cases[0])[0].channels,
         intensity=recipe.source_scale().to_dict(),
         target=recipe.target().to_dict(),
-        fingerprint=fingerprint(sources, patients),
+        fingerprint=seen,
         training={
             "data": dataset.description,
             "licence": dataset.licence,
             "patients": patients,
-            "cases": len(sources),
+            "cases": len(cases),
             "schedule": details.get("schedule", f"{recipe.epochs} epochs of {recipe.steps_per_epoch} steps"),
         },
         results=results,
@@ -126,9 +129,9 @@ def _write_weights(folder: Path, generator: Any, manifest: Manifest) -> Manifest
 
     from .synthesizer import generate
 
-    state = {
-        key: (value.half() if value.is_floating_point() else value).contiguous()
-        for key, value in generator.state_dict().items()
+    weights = {name for name, _weight in generator.named_parameters()}
+    state = {  # running variances of normalisation layers span more than half precision does
+        key: (value.half() if key in weights else value).contiguous() for key, value in generator.state_dict().items()
     }
     (folder / WEIGHTS).write_bytes(save(state))  # save_file would make it readable by its owner alone
     source = selftest_source(manifest)
@@ -152,8 +155,13 @@ def selftest_source(manifest: Manifest) -> Volume:
     shape = (slices, size, size) if manifest.channels == 1 else (slices, size, size, manifest.channels)
     disc = disc if manifest.channels == 1 else disc[..., np.newaxis]
     noisy = (disc + generator.normal(0.0, 0.02 * (high - low), shape)).astype(np.float32)
-    geometry = Geometry(spacing_mm=spec.spacing_mm) if spec.spacing_mm else Geometry()
-    return Volume(noisy, geometry, manifest.units, manifest.modality)
+    return Volume(noisy, selftest_geometry(manifest), manifest.units, manifest.modality)
+
+
+def selftest_geometry(manifest: Manifest) -> Geometry:
+    """The grid of the self-test's pair: that of the network, so that nothing is resampled."""
+    spacing_mm = manifest.network.spacing_mm
+    return Geometry(spacing_mm=spacing_mm) if spacing_mm else Geometry()
 
 
 def _metadata(manifest: Manifest, details: dict[str, Any]) -> dict[str, Any]:

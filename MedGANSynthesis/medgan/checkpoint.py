@@ -42,7 +42,7 @@ def save(trainer: Trainer) -> None:
 
 def save_best(trainer: Trainer) -> None:
     """Write ``best.pt``: the averaged generator as it is now."""
-    _write(trainer.out_dir / "best.pt", {"average": trainer.average, "epoch": trainer.epoch + 1})
+    _write(trainer.out_dir / "best.pt", {"average": trainer.average, **trainer.best})
 
 
 def load(trainer: Trainer) -> None:
@@ -73,11 +73,19 @@ def load(trainer: Trainer) -> None:
 
 
 def load_best(trainer: Trainer) -> dict[str, Any] | None:
-    """The averaged weights of the best epoch; None where no validation chose one."""
+    """The averaged weights of the best epoch; None where no validation chose one.
+
+    Also None where ``best.pt`` is of another run: one begun anew and stopped before its first checkpoint leaves its own.
+    """
     path = trainer.out_dir / "best.pt"
     if not trainer.best or not path.exists():
         return None
-    return _read(path, trainer.device)["average"]
+    try:
+        state = _read(path, trainer.device)
+        same = state.get("epoch") == trainer.best["epoch"] and state.get("score", trainer.best["score"]) == trainer.best["score"]
+        return state["average"] if same else None
+    except KeyError as error:
+        raise _damaged(path, error) from error
 
 
 def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
@@ -115,7 +123,7 @@ def _read(path: Path, device: Any) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location=device, weights_only=True)
+            return dict(torch.load(path, map_location=device, weights_only=True))
     except Exception as error:  # torch raises whatever its parser stumbles over
         raise _damaged(path, error) from error
 

@@ -1,7 +1,7 @@
 """Exports a bundle's generator for software that knows nothing of MedGAN: TorchScript or ONNX.
 
-What is exported is the network alone: ``(batch, channels, rows, columns)`` in network units to the same, every output
-channel included. Scaling, tiling and padding are described by the bundle's ``configs/metadata.json``, which has to go
+What is exported is the network alone: ``(batch, channels, [slices,] rows, columns)`` in network units to the same, every
+output channel included. Scaling, tiling and padding are described by the bundle's ``configs/metadata.json``, which has to go
 with it.
 """
 
@@ -23,7 +23,8 @@ INPUT, OUTPUT = "image", "pred"
 def export(bundle: Bundle, path: str | Path) -> Path:
     """Write the generator of a bundle to ``path``; the suffix decides: ``.ts`` (TorchScript) or ``.onnx``.
 
-    Batch size, rows and columns stay free, in multiples of what the network takes.
+    Batch size, rows, columns and slices stay free, in multiples of what the network takes; a network of slabs takes
+    slabs of the thickness it learnt from.
 
     Raises:
         InputError: unknown suffix, the bundle has no network (identity), or a package is missing.
@@ -34,7 +35,7 @@ def export(bundle: Bundle, path: str | Path) -> Path:
     if bundle.manifest.is_identity:
         raise InputError(f"'{bundle.title}' has no network that could be exported.")
     generator = bundle.build_generator()
-    example = _example(bundle)
+    example = _example(bundle, generator)
     with replacing(path) as beside, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch announces its next exporter
         if path.suffix == ".ts":
@@ -44,13 +45,23 @@ def export(bundle: Bundle, path: str | Path) -> Path:
     return path
 
 
-def _example(bundle: Bundle) -> Any:
+def _example(bundle: Bundle, generator: Any) -> Any:
     import torch
 
     spec = bundle.manifest.network
     channels = spec.in_channels * (2 * spec.context + 1)
-    sizes = [8 * step for step in spec.multiple[-spec.dimensions :]]
+    # large enough for every border handling, and no larger: networks of many levels take multiples of 256
+    sizes = [max(2, 8 // max(step // 16, 1)) * step for step in spec.multiple[-spec.dimensions :]]
+    if _takes_slabs(generator):
+        sizes[0] = spec.multiple[0]
     return torch.zeros(2, channels, *sizes)
+
+
+def _takes_slabs(generator: Any) -> bool:
+    """Whether it blends slabs in a loop, which an exported network cannot adapt to another number of slices."""
+    from .generators.slabwise import SlabwisePix2Pix3D
+
+    return isinstance(generator, SlabwisePix2Pix3D)
 
 
 def _write_torchscript(generator: Any, example: Any, path: Path) -> None:
@@ -71,6 +82,8 @@ def _write_onnx(generator: Any, example: Any, bundle: Bundle, path: Path) -> Non
     steps = spec.multiple[-spec.dimensions :]
     free = {0: torch.export.Dim("batch")}
     free |= {2 + axis: step * torch.export.Dim(name) for axis, (name, step) in enumerate(zip(axes, steps, strict=True))}
+    if _takes_slabs(generator):
+        del free[2]
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it lists operators of torchvision that nobody asked for
     program = torch.onnx.export(
         generator,

@@ -7,9 +7,12 @@ voxels of ``a.nii`` when asked for an ``a.nii.gz`` beside it, and leaves out the
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
+import shutil
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,17 +26,25 @@ _FLOATS = {16: "f4", 64: "f8", 32: "f4", 1792: "f8"}  # NIfTI datatypes; the las
 _CHUNK = 1 << 22  # bytes, a multiple of every item
 
 
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[Path]:
+    """The path to read a file by: for an ``a.nii.gz`` beside an ``a.nii`` that of a copy elsewhere."""
+    if not path.name.lower().endswith(".nii.gz") or not path.with_suffix("").exists():
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(shutil.copyfile(path, Path(folder) / "image.nii.gz"))
+
+
 def check_file(path: Path) -> None:
     """Refuse an image file that ITK would read otherwise than it is; files of other formats and kinds pass.
 
     Raises:
-        InputError: a NIfTI or TIFF ends before its last voxel; a NIfTI has NaN or infinite values, or is hidden by its
-            unpacked namesake.
+        InputError: a NIfTI or TIFF ends before its last voxel, or a NIfTI has NaN or infinite values.
     """
     name = path.name.lower()
     try:
         if name.endswith((".nii", ".nii.gz")):
-            _check_namesake(path)
             _check_nifti(path)
         elif name.endswith((".tif", ".tiff")):
             _check_tiff(path)
@@ -41,14 +52,6 @@ def check_file(path: Path) -> None:
         raise InputError(
             f"{path.name} is damaged: it ends before its last voxel or cannot be unpacked; copy it again."
         ) from error
-
-
-def _check_namesake(path: Path) -> None:
-    unpacked = path.with_suffix("")
-    if path.suffix.lower() == ".gz" and unpacked.exists():
-        raise InputError(
-            f"{path.name} cannot be told from {unpacked.name} in the same folder; give that one, or move one of the two."
-        )
 
 
 def _check_nifti(path: Path) -> None:

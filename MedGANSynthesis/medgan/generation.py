@@ -10,7 +10,7 @@ import numpy as np
 
 from . import memory
 from .errors import MedGANError
-from .intensity import AIR_HU, PADDING_BELOW_HU, Scale
+from .intensity import PADDING_BELOW_HU, Scale, without_padding
 from .network import IdentityNetwork, TorchNetwork
 from .target import Target
 from .tiling import Box, run_tiled
@@ -48,7 +48,9 @@ class Generation:
         self.padded = source.units == "HU" and float(source.array.min()) < PADDING_BELOW_HU
         self.keeps_padding = self.padded and image.shape == source.array.shape and target.keeps_source
         self.body = self._body() if network.spec.body_only or target.outside is not None else None
-        self.work = network.spec.working_grid.enter(source)
+        shown = source.with_array(without_padding(source.array)) if self.padded else source
+        self.work = network.spec.working_grid.enter(shown)
+        self.on_own_grid = self.work is shown
         self.fitted = scale.fit(self.work.array)
         self.work_body = None
         if network.spec.body_only:
@@ -61,7 +63,7 @@ class Generation:
         Raises:
             MedGANError: the network gave values that are no number. OutOfMemory: not even the CPU has room.
         """
-        if self.work is self.source:
+        if self.on_own_grid:
             self._tiles(self._write, progress)
             return
         shape = tuple(size * factor for size, factor in zip(self.work.grid_shape, self.network.spec.scale, strict=True))
@@ -105,8 +107,6 @@ class Generation:
     def _shown(self, box: Box) -> np.ndarray:
         """What the network is to see of a box, in physical units."""
         block = self.work.array[box.slices]
-        if self.padded:
-            block = np.where(block < PADDING_BELOW_HU, np.float32(AIR_HU), block)
         if self.work_body is not None:
             block = np.where(self.work_body[box.slices], block, block.dtype.type(self.work.array.min()))
         return block

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .file_check import check_file
+from .file_check import alone, check_file
 from .files import file_sha256, replacing, write_json
 from .slide_io import is_slide, read_slide
 from .volume import Geometry, Volume
@@ -124,7 +124,8 @@ def _read_file(path: Path) -> tuple[Volume, list[str]]:
     import SimpleITK as sitk
 
     try:
-        image = sitk.ReadImage(str(path))
+        with alone(path) as readable:
+            image = sitk.ReadImage(str(readable))
     except RuntimeError as error:
         raise InputError(
             f"{path.name} cannot be read as an image: it is damaged or of an unknown format; use NRRD, NIfTI, MHA, "

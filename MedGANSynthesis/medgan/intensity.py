@@ -227,6 +227,12 @@ def from_dict(description: dict[str, Any]) -> Scale:
         ) from None
 
 
+def without_padding(array: np.ndarray) -> np.ndarray:
+    """HU in which padding has become air, as networks are shown it; the array itself where there is none."""
+    padding = array < PADDING_BELOW_HU
+    return np.where(padding, array.dtype.type(AIR_HU), array) if padding.any() else array
+
+
 def is_tensor(block: Any) -> bool:
     """Whether a block is a torch tensor rather than a numpy array (without importing torch)."""
     return not isinstance(block, np.ndarray)

@@ -6,6 +6,7 @@ The command line, the option frames and the documentation are made from these fi
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from typing import Any
 
@@ -87,6 +88,8 @@ def _check_range(name: str, value: Any, metadata: Any) -> None:
     choices, minimum, maximum = metadata["choices"], metadata["minimum"], metadata["maximum"]
     if choices and value not in choices:
         raise InputError(f"The parameter {name} must be one of {', '.join(map(str, choices))}, not {value!r}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"The parameter {name} must be a finite number, not {value:g}.")
     if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
         low = "any" if minimum is None else f"{minimum:g}"
         high = "any" if maximum is None else f"{maximum:g}"

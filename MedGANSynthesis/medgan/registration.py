@@ -242,7 +242,13 @@ def _optimize(images: list[Any], transform: Any, mask: Any, step_mm: float) -> f
         method.SetMetricSamplingStrategy(method.REGULAR)
         method.SetMetricSamplingPercentage(max(0.2, 50_000 / voxels), 1)
     method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=step_mm, minStep=0.001, numberOfIterations=200, relaxationFactor=0.6
+        learningRate=1.0,
+        minStep=1e-4,
+        numberOfIterations=150,
+        relaxationFactor=0.6,
+        gradientMagnitudeTolerance=1e-8,
+        estimateLearningRate=method.Once,  # so that no voxel moves further in the first step
+        maximumStepSizeInPhysicalUnits=step_mm,
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(transform, inPlace=True)

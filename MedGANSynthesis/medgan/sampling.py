@@ -17,7 +17,7 @@ from .body_mask import body_mask
 from .dataset import Dataset
 from .errors import InputError
 from .generation import coordinates
-from .intensity import Fitted
+from .intensity import Fitted, without_padding
 from .recipes.base import Recipe
 from .tile_plan import Box, Triple
 from .volume import Volume
@@ -95,6 +95,7 @@ class PatchSampler:
         self.shape, self.margin = recipe.patch_shape(), recipe.margin()
         self.first = process * recipe.batch_size
         self.target = recipe.target()
+        self.room_bytes = self._room_bytes()
         self._check_shape()
         cases = dataset.split("train")
         if not cases:
@@ -123,7 +124,7 @@ class PatchSampler:
         held = self.sources[generator.integers(len(self.sources))]
         plane = int(generator.choice(self.spec.planes)) if self.spec.dimensions == 2 else 0
         pair, start, fitted_shape = self._crop(held, plane, generator)
-        if not self.recipe.PAIRED or held.target is None:
+        if not self.recipe.PAIRED:
             other = self.targets[generator.integers(len(self.targets))]
             pair.target = self._crop(other, plane, generator, only_target=True)[0].target
         pair = self._turned(pair, plane, generator)
@@ -247,6 +248,12 @@ class PatchSampler:
 
     def _hold(self, dataset: Dataset, case: Any) -> _Held:
         source, target = dataset.volumes(case)
+        _check_components(case.id, self.recipe.TASK, source, target)
+        if self.recipe.PAIRED and source is not None and target is None:
+            raise InputError(
+                f"Case {case.id} has no target, but {self.recipe.TASK} learns from pairs; take the case out of the train "
+                "split, or choose a task for unpaired images."
+            )
         mask = dataset.mask(case)
         if mask is None and self.spec.body_only and source is not None:
             mask = body_mask(source)
@@ -256,7 +263,9 @@ class PatchSampler:
             body = grid.enter(source.with_array(mask.astype(np.float32), units="", modality="")).array > 0.5
         if target is not None and self.target.outside is not None and not self.recipe.PAIRED:
             target = target.with_array(np.where(body_mask(target), target.array, self.target.outside))  # no table
-        source, target = (None if volume is None else grid.enter(volume) for volume in (source, target))
+        source, target = (
+            None if volume is None else grid.enter(_as_shown(volume)) for volume in (source, target)
+        )
         for volume in (source, target):
             if volume is not None:
                 self._check_size(case.id, volume, self.spec.scale if volume is target else (1, 1, 1))
@@ -284,12 +293,18 @@ class PatchSampler:
         if array.dtype in (np.uint16, np.uint32, np.uint64, np.int64, np.float64):  # torch lacks some of them
             array = array.astype(np.int32 if array.dtype == np.uint16 else np.float32)
         tensor = torch.from_numpy(np.array(array, order="C"))  # a copy: files are read into memory not to be written
-        if self.device.type == "cuda":
-            free, _total = torch.cuda.mem_get_info(self.device)
-            if tensor.nbytes < free // 4:
-                return tensor.to(self.device)
+        if self.device.type != "cuda":
+            return tensor
+        if tensor.nbytes > self.room_bytes:
             return tensor.pin_memory()
-        return tensor
+        self.room_bytes -= tensor.nbytes
+        return tensor.to(self.device)
+
+    def _room_bytes(self) -> int:
+        """What images may take of the device's memory; the networks, which come later, need the rest."""
+        import torch
+
+        return torch.cuda.mem_get_info(self.device)[0] // 3 if self.device.type == "cuda" else 0
 
     def _check_shape(self) -> None:
         for name, size, step in zip("kji", self.shape, self.spec.multiple, strict=True):
@@ -305,10 +320,28 @@ class PatchSampler:
         ):
             if extent // f < size:
                 most = extent // f // step * step
+                smallest = type(self.recipe).__dataclass_fields__["patch_size"].metadata["minimum"] or 1
                 raise InputError(
                     f"Case {case} has {extent // f} voxels along {name}, fewer than a patch ({size}); "
-                    + (f"set patch_size to {most} or less there." if most else "leave it out.")
+                    + (f"set patch_size to {most} or less there." if most >= smallest else "leave it out.")
                 )
+
+
+def _check_components(case: str, task: str, *volumes: Volume | None) -> None:
+    from .dataset_builder import MODALITIES
+
+    wanted = 3 if "SM" in MODALITIES.get(task, ()) else 1  # slides are RGB
+    for volume in volumes:
+        if volume is not None and volume.channels != wanted:
+            raise InputError(
+                f"Case {case} has an image of {volume.channels} component(s) per voxel, but {task} learns from images of "
+                f"{wanted}; leave it out of the dataset."
+            )
+
+
+def _as_shown(volume: Volume) -> Volume:
+    """As :class:`~medgan.generation.Generation` shows it: the padding of a CT is air."""
+    return volume.with_array(without_padding(volume.array)) if volume.units == "HU" else volume
 
 
 def _taken(tensor: Any, index: list[np.ndarray]) -> Any:

@@ -172,6 +172,7 @@ class Trainer:
         self.discriminator.train()
         steps = self.recipe.steps_per_epoch
         sums: dict[str, Any] = {}
+        counts: dict[str, int] = {}  # adversarial terms may join in the middle of an epoch
         for index in range(steps):
             step = self.epoch * steps + index
             # dropout and labels: the same after a resume, others in every process
@@ -180,12 +181,13 @@ class Trainer:
             report = TrainingStep(self, step).run()
             for key, value in report.items():
                 sums[key] = sums[key] + value if key in sums else value
+                counts[key] = counts.get(key, 0) + 1
             if self.recipe.sample_interval and (step + 1) % self.recipe.sample_interval == 0:
                 self._draw_sample(step + 1)
             if time.monotonic() - reported > REPORT_INTERVAL_S or index == steps - 1:
                 reported = time.monotonic()
                 self._report(step, index, report, reported - started)
-        losses = {key: float(self.fabric.all_reduce(value)) / steps for key, value in sums.items()}
+        losses = {key: float(self.fabric.all_reduce(value)) / counts[key] for key, value in sums.items()}
         self._check_finite(losses, (self.epoch + 1) * steps)
         rates = {f"learning_rate_{player}": rate for player, rate in self._rates().items()}
         row = {"epoch": self.epoch + 1, **losses, **rates, **self.validate()}

@@ -249,8 +249,10 @@ class TrainingPictures:
             curves(self._rows, self._folder / "curves.png", self._title)
 
     def _history(self) -> list[dict[str, Any]]:
-        path = self._folder / "history.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        try:
+            return list(json.loads((self._folder / "history.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):  # curves that begin late are no reason to refuse a training
+            return []
 
 
 def shown(image: np.ndarray, window: Sequence[float]) -> np.ndarray:

@@ -51,9 +51,10 @@ def _selftest(bundle: Bundle) -> float:
 
     source, expected = bundle.selftest_pair()
     manifest = bundle.manifest
+    from .bundle_writer import selftest_geometry
     from .volume import Volume
 
-    volume = Volume(source, units=manifest.units, modality=manifest.modality)
+    volume = Volume(source, selftest_geometry(manifest), manifest.units, manifest.modality)
     generator = bundle.build_generator()
     output = generate(generator, manifest.network, manifest.source_scale(), manifest.result(), volume, "cpu").array
     error = float(np.abs(output - expected).max() / max(float(np.ptp(expected)), 1e-6))

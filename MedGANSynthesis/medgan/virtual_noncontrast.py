@@ -32,6 +32,8 @@ EVEN_MM = 4.5
 EVEN_SHARE = 0.13
 LEAST_CORE_MM3 = 60.0
 RIM_MM = 4.0
+CORTEX_SHARE = 1.3
+LEAST_RIM = 0.4
 EDGE_MM = 2.3
 LEVEL_MM = 4.0
 THIN_MM = 6.0
@@ -192,11 +194,16 @@ def _blood_and_bone(
         for box in boxes:
             markers[box.slices] = np.where(bright[box.slices], label, 0)
     labels = watershed(ndimage.gaussian_gradient_magnitude(calm, 0.7), markers, mask=bright)
-    return bright & (labels == 1), bright & (labels == 2)
+    blood, bone = bright & (labels == 1), bright & (labels == 2)
+    marrow = np.stack([ndimage.binary_fill_holes(image) for image in bone])  # dark between its trabeculae
+    return blood, bone | (marrow & ~blood)
 
 
 def _even_cores(calm: np.ndarray, bright: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
-    """Regions of bright voxels that differ little from their neighbors, large enough not to be chance."""
+    """Regions of bright voxels that differ little from their neighbors, large enough not to be chance.
+
+    Those in a brighter rim are marrow in its cortex.
+    """
     from scipy import ndimage
 
     size = [max(3, int(EVEN_MM / mm) | 1) for mm in spacing_mm]
@@ -207,7 +214,14 @@ def _even_cores(calm: np.ndarray, bright: np.ndarray, spacing_mm: np.ndarray) ->
     labels, count = ndimage.label(even)
     large = np.bincount(labels.ravel(), minlength=count + 1) * np.prod(spacing_mm) > LEAST_CORE_MM3
     large[0] = False
-    return large[labels]
+    level = np.append(0, ndimage.mean(calm, labels, np.arange(1, count + 1)))
+    away_mm, at = ndimage.distance_transform_edt(labels == 0, sampling=spacing_mm, return_indices=True)
+    owner, ring = labels[tuple(at)], (away_mm > 0) & (away_mm < RIM_MM)
+    brighter = ring & (calm > CORTEX_SHARE * level[owner])
+    rim = np.bincount(owner[brighter], minlength=count + 1) / np.maximum(
+        np.bincount(owner[ring], minlength=count + 1), 1
+    )
+    return (large & (rim < LEAST_RIM))[labels]
 
 
 def _noise(hu: np.ndarray, calm: np.ndarray, blood: np.ndarray, bone: np.ndarray) -> tuple[float, float]:

@@ -32,7 +32,7 @@ def head(seed: int = 0, shape: tuple[int, int, int] = SHAPE) -> tuple[Volume, Vo
         mr[where], hu[where] = brightness, value
     neck = inside(center + np.array((-12, 0, 0)), (6, 7, 6)) & inside(center, LAYERS[0][:3])
     mr[neck], hu[neck] = 500.0, 50.0
-    ventricles = inside(center, (4, 9, 6))
+    ventricles = inside(center, (7, 11, 9))
     mr[ventricles], hu[ventricles] = 60.0, 8.0
     sinus = inside(center + np.array((-6, 13, 0)), (4, 4, 6)) & inside(center, LAYERS[1][:3])
     mr[sinus], hu[sinus] = 60.0, -980.0

@@ -118,9 +118,9 @@ def build_dataset(data: Path, folder: Path) -> Dataset:
 def recipe() -> Any:
     """Small enough for a core and a quarter of an hour."""
     return medgan.recipes.get(
-        "contrast-ct", base_width=12, patch_size=56, batch_size=4, epochs=16, steps_per_epoch=40, adversarial_start=12,
+        "contrast-ct", base_width=16, patch_size=56, batch_size=4, epochs=8, steps_per_epoch=40, adversarial_start=7,
         working_spacing_mm=SPACING_MM, noise_hu=15.0, shift_fraction=0.1, discriminator_width=16, averaging=0.98,
-        learning_rate_generator=1e-3,
+        learning_rate_generator=3e-4, weight_enhanced=1.0,
     )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ VALIDATION_ROWS = (1690, 1850)
 HELD_OUT_ROWS = (1850, 2250)  # of all bands the one whose colors are nearest to those of the whole slide
 SETTINGS = {
     "batch_size": 4, "patch_size": 128, "base_width": 16, "epochs": 7, "steps_per_epoch": 60, "averaging": 0.99,
-    "learning_rate_generator": 1.5e-3, "weight_adversarial": 0.0,
+    "learning_rate_generator": 1.2e-3, "weight_adversarial": 0.0,
 }  # fmt: skip
 
 

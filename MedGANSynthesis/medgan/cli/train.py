@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import dataclasses
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +62,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--plan", metavar="FILE", type=Path, help="take the settings of a plan.json as they are")
     parser.add_argument("--minutes", type=_minutes, help="shorten the schedule so that the training takes so long here")
-    parser.add_argument("--name", help="name of the model (default: task and preset)")
+    parser.add_argument("--name", type=_name, help="name of the model (default: task and preset)")
     parser.add_argument("--tensorboard", action="store_true", help="write a log for TensorBoard to OUT/tensorboard")
     parser.add_argument(
         "--parameters",
@@ -75,10 +76,19 @@ def add_parser(commands: Any) -> None:
 
 
 def _minutes(text: str) -> float:
-    minutes = float(text)
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
     if not 0 < minutes < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is no length of time in minutes")
     return minutes
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"\w[\w .+-]*", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no name for a model; use letters, digits, blanks and . + - _")
+    return text
 
 
 class _ShowParameters(argparse.Action):
@@ -118,6 +128,8 @@ def run(arguments: argparse.Namespace) -> None:
     recipe_class.from_preset(arguments.preset or "recommended", **overrides)  # before anything is read
     if not arguments.dataset.is_dir():
         raise InputError(f"There is no dataset folder {arguments.dataset}.")
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise InputError(f"{arguments.out} is a file; give a folder to train in.")
     if arguments.tensorboard:
         from ..tensorboard_log import require_tensorboard
 
@@ -126,6 +138,8 @@ def run(arguments: argparse.Namespace) -> None:
     from ..trainer import train
 
     dataset = Dataset.load(arguments.dataset)
+    if dataset.task != recipe_class.TASK:
+        raise InputError(f"The dataset was made for the task {dataset.task}, not {recipe_class.TASK}; choose one.")
     quiet = arguments.quiet or not _leads()
     try:
         recipe = _settle(arguments, recipe_class, dataset, overrides, quiet)

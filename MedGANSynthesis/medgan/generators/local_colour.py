@@ -15,9 +15,11 @@ from ..losses import initialise
 from .layers import resize
 from .residual_unet import ResidualUNet
 
+LARGEST = 2.0
+
 
 class LocalColour(nn.Module):
-    """``result = base(source) + matrix(neighbourhood) @ source + shift(neighbourhood)``.
+    """``result = base(source) + matrix(neighbourhood) @ source + shift(neighbourhood)``, both within +-2.
 
     Args:
         in_channels, out_channels: channels of source and result.
@@ -50,6 +52,7 @@ class LocalColour(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         coefficients = self.coefficients(functional.avg_pool2d(image, self.step))
+        coefficients = LARGEST * (coefficients / LARGEST).tanh()  # what is unlike all training data stays in bounds
         coefficients = resize(coefficients, (self.step, self.step), "linear")
         outputs, inputs = self.base.out_channels, self.base.in_channels
         matrix, shift = coefficients.split((outputs * inputs, outputs), dim=1)

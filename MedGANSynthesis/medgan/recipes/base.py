@@ -129,7 +129,9 @@ class Recipe:
         "auto", label="Precision", choices=("auto", "32", "bf16", "fp16"),
         help="Number format of the networks' products; auto is bfloat16 where the device computes it natively.",
     )  # fmt: skip
-    seed: int = parameter(0, label="Seed", minimum=0, help="The same seed on the same device gives the same training.")
+    seed: int = parameter(
+        0, label="Seed", minimum=0, maximum=2**32 - 1, help="The same seed on the same device gives the same training."
+    )
 
     @classmethod
     def from_preset(cls, preset: str, **overrides: Any) -> Recipe:

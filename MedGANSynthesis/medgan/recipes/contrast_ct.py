@@ -66,6 +66,7 @@ class ContrastCT(Recipe):
             "weight_adversarial": 0.05,
             "adversarial_start": 40,
             "gradient_clip": 1.0,
+            "weight_enhanced": 4.0,
             "learning_rate_generator": 5e-4,
             "learning_rate_discriminator": 1e-4,
             "batch_size": 4,
@@ -123,6 +124,10 @@ class ContrastCT(Recipe):
     only_add: bool = parameter(
         True, label="Enhancement only", help="The result is nowhere darker than the plain scan: contrast adds HU."
     )
+    weight_enhanced: float = parameter(
+        1.0, label="Weight of enhanced voxels", minimum=1.0, maximum=100.0,
+        help="How much a voxel that takes up contrast medium counts in L1, for they are few; with a residual only.",
+    )  # fmt: skip
     weight_ms_ssim: float = parameter(
         0.0, label="MS-SSIM weight", minimum=0.0,
         help="Weight of 0.15 MAE + 0.85 (1 - MS-SSIM), the structural loss of the source's option 'fmloss'.",

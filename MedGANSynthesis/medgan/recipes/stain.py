@@ -68,7 +68,12 @@ class Stain(Recipe):
             "steps_per_epoch": 2500,
             "patch_size": 256,
         },
-        "recommended": {"adversarial_start": 20, "epochs": 40, "learning_rate_generator": 1e-3},
+        "recommended": {
+            "adversarial_start": 20,
+            "epochs": 40,
+            "learning_rate_generator": 1e-3,
+            "gradient_clip": 300.0,  # of the L1 times 100: rare patches have gradients ten times the usual
+        },
     }
 
     input: str = parameter(
