@@ -13,6 +13,7 @@ from .errors import InputError
 from .intensity import PADDING_BELOW_HU
 from .manifest import Manifest
 from .volume import Volume
+from .working_grid import canonical
 
 SPACING_TOLERANCE = 1.5
 FIELD_TOLERANCE = 1.5
@@ -31,6 +32,8 @@ def check(volume: Volume, manifest: Manifest) -> list[str]:
         raise InputError(
             f"The volume has {volume.non_finite} voxels that are no number (NaN or infinite); replace them first."
         )
+    if manifest.network.canonical:  # as the training data are described
+        volume = canonical(volume)
     warnings = _modality(volume, manifest) + _intensities(volume, manifest)
     return warnings + _extent(volume, manifest)
 

@@ -163,7 +163,7 @@ class Bundle:
         """The empty grid that a super-resolving network has to be given to yield exactly this spacing.
 
         Raises:
-            InputError: the network does not super-resolve, or a spacing is not positive.
+            InputError: the network does not super-resolve, or a spacing is not positive or wider than the volume.
         """
         from .working_grid import grid_of_spacing
 
@@ -173,6 +173,9 @@ class Bundle:
         spacing_mm = tuple(float(value) for value in target_spacing_mm)
         if len(spacing_mm) != 3 or not all(np.isfinite(value) and value > 0 for value in spacing_mm):
             raise InputError(f"The target spacing {target_spacing_mm} must be three positive numbers in mm.")
+        extent_mm = volume.geometry.spacing_mm * volume.grid_shape[::-1]
+        if any(step > extent for step, extent in zip(spacing_mm, extent_mm, strict=True)):
+            raise InputError(f"The target spacing {spacing_mm} mm is wider than the whole volume; choose a finer one.")
         return grid_of_spacing(volume, tuple(step * f for step, f in zip(spacing_mm, factor, strict=True)))
 
     def applicability(self, volume: Volume) -> list[str]:
@@ -206,6 +209,7 @@ class Bundle:
                 f"The network of '{self.title}' is not known to this version of MedGAN ({str(error).rstrip('.')}); "
                 "update MedGAN, or install the bundle again."
             ) from error
+        self._check_network(recipe.network_spec())
         state = {key: value.float() for key, value in self._tensors(self.weights).items()}
         generator = recipe.build_generator()
         try:
@@ -215,6 +219,19 @@ class Bundle:
                 f"The weights of '{self.title}' do not fit its network; install the bundle again."
             ) from error
         return generator.eval()
+
+    def _check_network(self, spec: Any) -> None:
+        """What the metadata says of the network has to be what its recipe builds."""
+        stated = self.manifest.network
+        names = ("dimensions", "in_channels", "out_channels", "context", "scale", "coordinates")
+        wrong = [name for name in names if getattr(stated, name) != getattr(spec, name)]
+        if min(stated.multiple) < 1:
+            wrong.append("multiple")
+        if wrong:
+            raise BundleError(
+                f"The metadata of '{self.title}' describes another network than its own ({', '.join(wrong)}); "
+                "install the bundle again."
+            )
 
     @functools.cached_property
     def measured_sha256(self) -> str:

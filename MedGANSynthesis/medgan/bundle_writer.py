@@ -21,6 +21,7 @@ from .model_card import model_card
 from .network import NetworkSpec
 from .recipes.base import Recipe
 from .volume import Geometry, Volume
+from .working_grid import canonical
 
 UNSTATED_LICENCE = "No licence has been stated for these weights; ask whoever trained them.\n"
 
@@ -50,7 +51,8 @@ def write_bundle(
         weight.data = weight.data.half().float()
     cases = [case for case in dataset.split("train") if case.source]
     patients = len({case.patient for case in dataset.split("train")})
-    seen = fingerprint((dataset.volumes(case)[0] for case in cases), patients)
+    sources = (dataset.volumes(case)[0] for case in cases)
+    seen = fingerprint((canonical(source) if spec.canonical else source for source in sources), patients)
     manifest = Manifest(
         name=name,
         title=details.get("title", name),

@@ -66,26 +66,48 @@ def load(trainer: Trainer) -> None:
             f"{path} was made with another {', '.join(different)}; use the same value, "
             "or resume=False (--no-resume) to start anew."
         )
+    processes = state.get("processes", 1)
+    if processes != trainer.fabric.world_size:
+        raise InputError(
+            f"{path} was made by {processes} process(es), now there are {trainer.fabric.world_size}, so the batches would "
+            "be others; start as many as before, or anew with resume=False (--no-resume)."
+        )
     try:
         _restore(trainer, state)
     except Exception as error:  # whatever state is missing or does not fit
         raise _damaged(path, error) from error
 
 
+def check_agreement(trainer: Trainer) -> None:
+    """All processes have to begin with the same epoch.
+
+    Raises:
+        InputError: the checkpoint was found by some of them only.
+    """
+    import torch
+
+    epochs = trainer.fabric.all_gather(torch.tensor(trainer.epoch)).flatten().tolist()
+    if len(set(epochs)) > 1:
+        raise InputError(
+            f"The processes found checkpoints of different epochs ({sorted(set(epochs))}); give all nodes the same "
+            "output folder on a shared disk."
+        )
+
+
 def load_best(trainer: Trainer) -> dict[str, Any] | None:
     """The averaged weights of the best epoch; None where no validation chose one.
 
-    Also None where ``best.pt`` is of another run: one begun anew and stopped before its first checkpoint leaves its own.
+    Also None where ``best.pt`` is of another run: one begun anew and stopped before its first checkpoint leaves one.
     """
     path = trainer.out_dir / "best.pt"
     if not trainer.best or not path.exists():
         return None
     try:
         state = _read(path, trainer.device)
-        same = state.get("epoch") == trainer.best["epoch"] and state.get("score", trainer.best["score"]) == trainer.best["score"]
-        return state["average"] if same else None
+        average = state.pop("average")
     except KeyError as error:
         raise _damaged(path, error) from error
+    return average if state == {key: trainer.best[key] for key in state} else None
 
 
 def _restore(trainer: Trainer, state: dict[str, Any]) -> None:

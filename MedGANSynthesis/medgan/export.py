@@ -1,12 +1,13 @@
 """Exports a bundle's generator for software that knows nothing of MedGAN: TorchScript or ONNX.
 
-What is exported is the network alone: ``(batch, channels, [slices,] rows, columns)`` in network units to the same, every
-output channel included. Scaling, tiling and padding are described by the bundle's ``configs/metadata.json``, which has to go
-with it.
+What is exported is the network alone: ``(batch, channels, [slices,] rows, columns)`` in network units to the same,
+every output channel included. Scaling, tiling and padding are described by the bundle's ``configs/metadata.json``,
+which has to go with it.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import warnings
 from pathlib import Path
@@ -67,7 +68,10 @@ def _takes_slabs(generator: Any) -> bool:
 def _write_torchscript(generator: Any, example: Any, path: Path) -> None:
     import torch
 
-    torch.jit.trace(generator, example).save(str(path))
+    try:
+        torch.jit.trace(generator, example).save(str(path))
+    except RuntimeError as error:  # this is what torch makes of a folder or disk that cannot be written to
+        raise OSError(errno.EIO, "writing failed") from error
 
 
 def _write_onnx(generator: Any, example: Any, bundle: Bundle, path: Path) -> None:

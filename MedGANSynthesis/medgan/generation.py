@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -132,6 +131,8 @@ class Generation:
         if self.strength < 1:
             original = self.source.array[where].astype(np.float32)
             generated = original + self.strength * (generated - original)
+        if self.target.only_add:  # once more: resampling may have undershot
+            generated = np.maximum(generated, self.source.array[where])
         if self.target.outside is not None:
             generated = np.where(self.body[where], generated, np.float32(self.target.outside))
         if image.dtype.kind != "f":

@@ -61,6 +61,8 @@ class _Probe:
     def halo(self, axis: int) -> int | None:
         """Voxels along one axis, None if unbounded."""
         multiple = self.multiple[axis]
+        if multiple > LARGEST_EXTENT // 8:
+            return None  # eight halvings see the whole image; to find that out would take minutes
         most = max(8, LARGEST_EXTENT // multiple)
         units = min(max(8, self.extent // multiple), most)
         self.times = self._thinnest(axis)

@@ -251,8 +251,8 @@ class PatchSampler:
         _check_components(case.id, self.recipe.TASK, source, target)
         if self.recipe.PAIRED and source is not None and target is None:
             raise InputError(
-                f"Case {case.id} has no target, but {self.recipe.TASK} learns from pairs; take the case out of the train "
-                "split, or choose a task for unpaired images."
+                f"Case {case.id} has no target, but {self.recipe.TASK} learns from pairs; take the case out of the "
+                "train split, or choose a task for unpaired images."
             )
         mask = dataset.mask(case)
         if mask is None and self.spec.body_only and source is not None:
@@ -263,9 +263,7 @@ class PatchSampler:
             body = grid.enter(source.with_array(mask.astype(np.float32), units="", modality="")).array > 0.5
         if target is not None and self.target.outside is not None and not self.recipe.PAIRED:
             target = target.with_array(np.where(body_mask(target), target.array, self.target.outside))  # no table
-        source, target = (
-            None if volume is None else grid.enter(_as_shown(volume)) for volume in (source, target)
-        )
+        source, target = (None if volume is None else grid.enter(_as_shown(volume)) for volume in (source, target))
         for volume in (source, target):
             if volume is not None:
                 self._check_size(case.id, volume, self.spec.scale if volume is target else (1, 1, 1))
@@ -334,8 +332,8 @@ def _check_components(case: str, task: str, *volumes: Volume | None) -> None:
     for volume in volumes:
         if volume is not None and volume.channels != wanted:
             raise InputError(
-                f"Case {case} has an image of {volume.channels} component(s) per voxel, but {task} learns from images of "
-                f"{wanted}; leave it out of the dataset."
+                f"Case {case} has an image of {volume.channels} component(s) per voxel, but {task} learns from images "
+                f"of {wanted}; leave it out of the dataset."
             )
 
 

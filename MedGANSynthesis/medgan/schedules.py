@@ -23,9 +23,9 @@ def factor(
             (half a cosine to zero over all epochs); "plateau" (halved whenever ``scores`` did not rise for four
             epochs); "inverse-epochs" (``1 / (1 + rate * (epoch - start))`` after ``start`` epochs: pix2pix3D-CT);
             "inverse-steps" (``1 / (1 + rate * step / steps_per_epoch)``: 3D-GAN-superresolution as intended);
-            "warm-restarts" (cosines of 3, 6, 12, ... epochs: MR to CT).
+            "warm-restarts" (cosines of 3, 6, 12, ... epochs from 1 down to ``rate``, set once per epoch: MR to CT).
         start: epochs before a decay begins.
-        rate: decay rate of the inverse schedules.
+        rate: decay rate of the inverse schedules, lowest factor of the restarts.
         scores: validation score of each finished epoch, higher is better.
     """
     epoch = step / steps_per_epoch
@@ -41,10 +41,10 @@ def factor(
     if name == "inverse-steps":
         return 1.0 / (1.0 + rate * epoch)
     if name == "warm-restarts":
-        length, begin = float(RESTART_EPOCHS), 0.0
-        while epoch >= begin + length:
+        whole, length, begin = step // steps_per_epoch, RESTART_EPOCHS, 0
+        while whole >= begin + length:
             begin, length = begin + length, 2 * length
-        return 0.5 * (1.0 + math.cos(math.pi * (epoch - begin) / length))
+        return rate + (1.0 - rate) * 0.5 * (1.0 + math.cos(math.pi * (whole - begin) / length))
     return 1.0
 
 

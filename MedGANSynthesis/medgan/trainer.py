@@ -101,18 +101,19 @@ class Trainer:
         progress: Progress,
         watchers: Iterable[Watch] = (),
     ):
+        import lightning_fabric  # noqa: F401  its import sets the level of its log anew
         import torch
 
         from .device import choose_device
         from .processes import make_fabric
         from .sampling import PatchSampler
 
-        import lightning_fabric  # noqa: F401  its import sets the level of its log anew
-
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision of every run
         self.recipe, self.dataset, self.out_dir, self.progress = recipe, dataset, out_dir, progress
         self.fabric = make_fabric(choose_device(device), recipe.precision)
         self.device = self.fabric.device
+        if self.device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # as validation sets it; a resumed run must not begin otherwise
         self.leads = self.fabric.global_rank == 0
         self.watchers = list(watchers) if self.leads else []
         self.sampler = PatchSampler(dataset, recipe, self.device, self.fabric.global_rank, self.fabric.world_size)
@@ -216,7 +217,9 @@ class Trainer:
         total = self.recipe.epochs * self.recipe.steps_per_epoch
         pace_s = elapsed_s / (index + 1)
         samples = self.recipe.batch_size * self.fabric.world_size / pace_s
-        self._tell(StepDone(step + 1, total, self.epoch + 1, losses, self._rates(), samples, pace_s * (total - step - 1)))
+        self._tell(
+            StepDone(step + 1, total, self.epoch + 1, losses, self._rates(), samples, pace_s * (total - step - 1))
+        )
         self.progress(
             (step + 1) / total,
             f"Epoch {self.epoch + 1} of {self.recipe.epochs}, step {index + 1} of {self.recipe.steps_per_epoch}",
@@ -286,7 +289,9 @@ class Trainer:
         if self.leads:
             rows = self._evaluate(self.averaged_generator(), cases)
             keys = [key for key, value in rows[0].items() if isinstance(value, float)] if rows else []  # all unpaired
-            means = {f"validation_{key}": sum(row[key] for row in rows) / len(rows) for key in keys}
+            for key in keys:
+                known = [row[key] for row in rows if math.isfinite(row.get(key, math.nan))]
+                means[f"validation_{key}"] = sum(known) / len(known) if known else math.nan
         means = self.fabric.broadcast(means)  # all processes have to agree on schedule and end
         score = means.get(f"validation_{self.recipe.SCORE}")
         if score is not None and score > self.best.get("score", -math.inf):
@@ -325,6 +330,7 @@ class Trainer:
         from . import checkpoint
 
         checkpoint.load(self)
+        checkpoint.check_agreement(self)
 
     def write_bundle(self, name: str) -> Bundle:
         """The generator of the best epoch as a bundle, with the fingerprint of the data and the results on it."""

@@ -218,10 +218,10 @@ def _even_cores(calm: np.ndarray, bright: np.ndarray, spacing_mm: np.ndarray) ->
     away_mm, at = ndimage.distance_transform_edt(labels == 0, sampling=spacing_mm, return_indices=True)
     owner, ring = labels[tuple(at)], (away_mm > 0) & (away_mm < RIM_MM)
     brighter = ring & (calm > CORTEX_SHARE * level[owner])
-    rim = np.bincount(owner[brighter], minlength=count + 1) / np.maximum(
+    share = np.bincount(owner[brighter], minlength=count + 1) / np.maximum(
         np.bincount(owner[ring], minlength=count + 1), 1
     )
-    return (large & (rim < LEAST_RIM))[labels]
+    return (large & (share < LEAST_RIM))[labels]
 
 
 def _noise(hu: np.ndarray, calm: np.ndarray, blood: np.ndarray, bone: np.ndarray) -> tuple[float, float]:

@@ -21,11 +21,12 @@ from medgan.tiling import run_tiled
 from medgan.volume import Geometry, Volume
 
 SHAPE = (16, 48, 48)
+# Half precision computes wrong gradients on the CPU where slices have been halved to two (torch 2.13), as here.
 TINY = {
     "base_width": 4, "slab_depth": 4, "patch_size": 32, "batch_size": 2, "epochs": 1, "steps_per_epoch": 2,
     "discriminator_width": 4, "adversarial_start": 0, "precision": "32",
 }  # fmt: skip
-PUBLISHED = {**TINY, "base_width": 8, "patch_size": 128, "batch_size": 1}
+PUBLISHED = {**TINY, "base_width": 8, "patch_size": 128, "batch_size": 1, "steps_per_epoch": 1, "precision": "auto"}
 
 
 def tiny(preset="recommended", **overrides):
@@ -34,7 +35,7 @@ def tiny(preset="recommended", **overrides):
 
 
 def chest(seed=0, shape=SHAPE, spacing_mm=(2.0, 2.0, 2.0)):
-    """Plain and enhanced: a bright-rimmed spine and, as gray as the muscle beside it, an aorta in fat."""
+    """Plain and enhanced: muscle, a bright-rimmed spine, and an aorta in fat with the blood of an anemic patient."""
     generator = np.random.default_rng(seed)
     scale = shape[1] / 48
     rows, columns = (axis / scale for axis in np.mgrid[: shape[1], : shape[2]])
@@ -49,8 +50,8 @@ def chest(seed=0, shape=SHAPE, spacing_mm=(2.0, 2.0, 2.0)):
     plain[disc((40, 24), 5)] = 700.0
     plain[disc((40, 24), 3)] = 180.0
     aorta = disc((row, column), 9)
-    plain[aorta] = 45.0
-    noise = generator.normal(0, 8, shape)
+    plain[aorta] = 10.0
+    noise = generator.normal(0, 5, shape)
     enhanced = plain + 200.0 * aorta
     geometry = Geometry(spacing_mm=np.array(spacing_mm))
     return tuple(Volume(np.rint(image + noise).astype(np.int16), geometry, "HU", "CT") for image in (plain, enhanced))
@@ -85,16 +86,17 @@ class Training(unittest.TestCase):
     def test_one_chest_is_learnt_and_nothing_is_taken_away(self):
         dataset = dataset_of(self.folder / "dataset")
         recipe = tiny(
-            base_width=8, epochs=2, steps_per_epoch=40, adversarial_start=1, learning_rate_generator=2e-3, averaging=0.9
-        )
+            base_width=8, slab_depth=16, epochs=2, steps_per_epoch=40, adversarial_start=1, averaging=0.9,
+            learning_rate_generator=1e-3, precision="auto",
+        )  # fmt: skip
         bundle = medgan.train(recipe, dataset, self.folder / "run", device="cpu")
         first, last = json.loads((self.folder / "run" / "history.json").read_text(encoding="utf-8"))
-        self.assertLess(last["l1"], first["l1"])
+        self.assertLess(last["l1"], 0.7 * first["l1"])
         self.assertIn("discriminator", last)
         plain, enhanced = dataset.volumes(dataset.split("train")[0])
         made = Synthesizer(bundle, "cpu")(plain).volume.array.astype(int)
         error, nothing = (np.abs(image - enhanced.array).mean() for image in (made, plain.array.astype(int)))
-        self.assertLess(error, 0.8 * nothing)
+        self.assertLess(error, 0.7 * nothing)
         self.assertGreaterEqual((made - plain.array).min(), 0)
 
     def test_published_game_in_miniature(self):

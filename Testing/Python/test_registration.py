@@ -84,7 +84,7 @@ def test_phantom_of_any_number_type_on_another_grid_and_twice_the_same():
     turned = np.ascontiguousarray(displaced(ct, applied).array.transpose(1, 2, 0))[::-1]
     grid = ct.geometry
     axes = np.array([[0.0, 1, 0], [0, 0, -1], [1, 0, 0]])  # i along superior, j along right, k along posterior
-    origin = grid.origin_mm + (0, grid.spacing_mm[1] * (ct.grid_shape[1] - 1), 0)
+    origin = grid.origin_mm + np.array([0, grid.spacing_mm[1] * (ct.grid_shape[1] - 1), 0])
     moving = Volume(turned.astype(np.float64), Geometry(origin, grid.spacing_mm[[2, 0, 1]], axes), "HU", "CT")
     found, again = register(mr, moving), register(mr, moving)
     assert mean_error_mm(mr, applied, found.transform) < 2.0 and found.ok
@@ -101,10 +101,10 @@ def test_affine_and_elastic_follow_what_rigid_cannot():
     applied.SetCenter(center_lps(ct).tolist())
     applied.SetMatrix((1.12, 0.05, 0, 0, 0.9, 0, 0.04, 0, 1.08))
     stretched = displaced(ct, applied)
-    errors = {kind: mean_error_mm(mr, applied, register(mr, stretched, kind).transform) for kind in ("rigid", "affine")}
-    assert errors["affine"] < 2.0 < errors["rigid"]
-    rigid, elastic = (register(mr, stretched, kind) for kind in ("rigid", "bspline"))
-    assert elastic.mutual_information > rigid.mutual_information and elastic.body_dice > rigid.body_dice
+    found = {kind: register(mr, stretched, kind) for kind in ("rigid", "affine", "bspline")}
+    errors = {kind: mean_error_mm(mr, applied, result.transform) for kind, result in found.items()}
+    assert errors["affine"] < 2.0 < 4.0 < errors["rigid"] and errors["bspline"] < 2.0
+    assert found["bspline"].body_dice > found["rigid"].body_dice
 
 
 def test_images_that_cannot_be_registered_fail_with_a_reason():
@@ -155,7 +155,7 @@ def test_mask_limits_what_is_compared():
     middle = center_lps(mr)
     steps = []
     for found, k in zip(moves, (half // 2, half + half // 2), strict=True):
-        point = middle + (0, 0, (k - (ct.grid_shape[0] - 1) / 2) * ct.geometry.spacing_mm[2])
+        point = middle + np.array([0, 0, (k - (ct.grid_shape[0] - 1) / 2) * ct.geometry.spacing_mm[2]])
         steps.append(found.transform.TransformPoint(point.tolist())[0] - point[0])
     assert abs(steps[0]) < 2.0 and abs(steps[1] + 8.0) < 2.0
 

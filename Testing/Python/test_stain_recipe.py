@@ -32,6 +32,7 @@ TINY = {
     "magnification": 1.2,
 }  # fmt: skip
 BACKGROUND = 245
+SHIPPED = Path(__file__).resolve().parents[2] / "MedGANSynthesis" / "Resources" / "Models" / "stain-he-cmu1"
 
 
 def tissue(seed, size=96):
@@ -271,6 +272,41 @@ class WholeSlides(unittest.TestCase):
         for axis in (1, 2):  # no line has steps that the untiled picture does not have
             steps = [np.abs(np.diff(image, axis=axis)).mean(axis=(0, 3 - axis, 3)) for image in (whole, tiles)]
             self.assertLess(np.abs(steps[1] - steps[0]).max(), 0.35 * steps[0].max())
+
+
+class Shipped(unittest.TestCase):
+    """The shipped generator on slides of other laboratories and on the band of its own slide that it has not seen."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.synthesizer = medgan.Synthesizer(medgan.Bundle.load(SHIPPED), "cpu")
+
+    def band(self, rows):
+        from medgan.slide_io import read_region
+
+        return read_region(dataFile("histology/CMU-1-Small-Region.svs"), 0, (450, rows[0]), (1500, rows[1] - rows[0]))
+
+    def test_colors_come_nearer_than_by_macenko_and_reinhard(self):
+        from medgan.baselines_stain import StainNormalizer
+        from medgan.metrics.judges import Reference, look
+
+        judge = look(Reference(self.band((0, 1)), self.band((1850, 2250))))
+        rivals = [StainNormalizer(method, [self.band((2314, 2967))]) for method in ("macenko", "reinhard")]
+        for name in ("torchstain_source", "torchstain_target"):
+            slide, _notes = read_volume(dataFile(f"histology/{name}.png"), modality="SM")
+            made = judge(self.synthesizer(slide).volume.array)
+            for rival in rivals:
+                other = judge(rival(slide).array)
+                for key in ("de2000_mean_color", "de2000_classes"):
+                    self.assertLess(made[key], 0.8 * other[key], (name, rival.method, key))
+
+    def test_its_own_colors_stay(self):
+        from medgan.metrics.staining import against_truth
+
+        truth = self.band((1850, 2250))
+        values = against_truth(truth.array, self.synthesizer(truth).volume.array, (truth.array < 220).any(axis=-1))
+        self.assertGreater(values["ssim"], 0.95)
+        self.assertLess(values["de2000_tissue"], 5.0)
 
 
 class BadParameters(unittest.TestCase):

@@ -144,7 +144,8 @@ class BadDatasets(unittest.TestCase):
         dataset = Dataset.load(self.folder)
         case = dataset.split("train")[0]
         image = sitk.ReadImage(str(self.folder / case.source))
-        brighter = sitk.GetArrayFromImage(image) * np.arange(1, 7, dtype=np.int16)[:, np.newaxis, np.newaxis]
+        factors = np.arange(1, 7, dtype=np.int16)[:, np.newaxis, np.newaxis]
+        brighter = (sitk.GetArrayFromImage(image) + 1000) * factors - 1000  # air stays air
         sitk.WriteImage(sitk.GetImageFromArray(brighter), str(self.folder / case.source))
         sitk.WriteImage(sitk.GetImageFromArray(brighter), str(self.folder / case.target))
         scaled = recipe.source_scale().fit(brighter).forward(brighter)

@@ -10,6 +10,7 @@ Every step is taken up where an earlier call stopped. Half an hour on one CPU co
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import tarfile
@@ -45,11 +46,16 @@ ADVERSARIAL_WEIGHTS = (0.0, 1.0)
 LICENCE = """Weights trained on images under CC BY 4.0 (nroduit/demo-archive) and BSD-2-Clause (neurolabusc/dcm_qa_ct).
 They may be used and passed on under CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/), naming MedGAN and these.
 """
+# The training was cut short; one run of 60 epochs is the plain way.
+SCHEDULE = "45 epochs of 50 steps on 24 patches of 64 x 64 pixels, the rate falling as for 60 epochs in the first 41"
 LIMITS = [
     "No real MR was in the training: MRs of random contrast were drawn from the CTs of two adults, one of them with "
     "contrast medium, so that enhanced vessels may be made where there are none.",
-    "Measured on one pair of templates only, averages of people whose skulls blur into each other: its bone is thinner "
-    "and darker than a person's, which counts as an error of any sharp synthetic CT.",
+    "It does not beat its baselines where it could be measured: on the pair of templates its mean absolute error is "
+    "greater than that of water and of a regression of intensities. The templates are averages of people whose skulls "
+    "blur into each other, so their bone is thinner and has fewer HU than a person's; no pair of one person was free.",
+    "Looked at on two real T1s (mne, UIH), skull, scalp, orbits and sinuses lie where they belong; bone of the face "
+    "and the skull base is too faint, and teeth, ears and the air of the mastoids are lost.",
     "Computed on voxels of 2 mm: thin bone (sinuses, ear) is lost or blurred.",
     "HU of bone are a guess by place and shape: an MR does not show the density of bone.",
     "Not measured on patients, children, after surgery, with metal, tumours or large defects of the skull.",
@@ -152,20 +158,24 @@ def draw_pairs(data: Path, folder: Path) -> list[Case]:
     return cases
 
 
+def few(dataset: Dataset) -> Dataset:
+    """The dataset with every twelfth training case, where that is enough."""
+    train = dataset.split("train")[::12]
+    return dataclasses.replace(dataset, cases=(*train, *dataset.split("test")))
+
+
 def compare_adversarial(bundle: Bundle, dataset: Dataset, folder: Path) -> list[dict[str, Any]]:
     """Does a discriminator help? The generator goes on as before and, beside, with one; judged on the templates."""
     if (folder / "adversarial.json").is_file():
         return json.loads((folder / "adversarial.json").read_text(encoding="utf-8"))
     rows = []
     for weight in ADVERSARIAL_WEIGHTS:
-        more = recipe(epochs=2, learning_rate_generator=1e-4, weight_adversarial=weight, adversarial_start=0)
-        run = folder / f"adversarial-{weight:g}"
-        table = medgan.evaluate(
-            medgan.train(more, dataset, run, progress=show, name=run.name, start_from=bundle),
-            dataset,
-            "cpu",
-            baselines=False,
+        more = recipe(
+            epochs=1, steps_per_epoch=100, learning_rate_generator=1e-4, weight_adversarial=weight, adversarial_start=0
         )
+        run = folder / f"adversarial-{weight:g}"
+        trained = medgan.train(more, few(dataset), run, progress=show, name=run.name, start_from=bundle, device="cpu")
+        table = medgan.evaluate(trained, few(dataset), "cpu", baselines=False)
         rows.append({"weight": weight, **{key: table[0][f"output_{key}"] for key in COMPARED}})
         print("\n", rows[-1], flush=True)
     write_json(folder / "adversarial.json", rows)
@@ -173,8 +183,8 @@ def compare_adversarial(bundle: Bundle, dataset: Dataset, folder: Path) -> list[
 
 
 def recipe(**overrides: Any) -> Recipe:
-    """The recommended recipe: ten minutes on one core."""
-    return medgan.recipes.get("mr-to-ct", **overrides)
+    """The recommended recipe, ten minutes on one core."""
+    return medgan.recipes.get("mr-to-ct", **{"epochs": 45, **overrides})
 
 
 def show(fraction: float, message: str) -> None:
@@ -184,7 +194,7 @@ def show(fraction: float, message: str) -> None:
 
 def measure(bundle: Bundle, dataset: Dataset, comparison: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
     """Rows of the card: the templates, beside what needs no network, and what a discriminator made of them."""
-    table = medgan.evaluate(bundle, dataset, "cpu", out_dir=folder / "report")
+    table = medgan.evaluate(bundle, few(dataset), "cpu", out_dir=folder / "report")
     print("", *table.summary, *table.notes, sep="\n", flush=True)
     case = "template MR to template CT (averages of other people), inside both bodies"
     rows = [{"case": case, **{key: value for key, value in table[0].items() if key not in ("patient", "cases")}}]
@@ -206,6 +216,7 @@ def ship(bundle: Bundle, dataset: Dataset, rows: list[dict[str, Any]]) -> None:
         licence="CC-BY-4.0",
         licence_text=LICENCE,
         authors="The MedGAN developers",
+        schedule=SCHEDULE,
         intended_use=(
             "Demonstration of MedGAN, and a start for training on your own pairs. Not for diagnosis, attenuation "
             "correction or dose calculation."

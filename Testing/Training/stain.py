@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -45,23 +46,32 @@ SETTINGS = {
 LIMITS = [
     "Trained on one region of one H&E slide of skin from one laboratory; whatever it is given takes on those colors.",
     (
-        "Measured on four pictures of breast tissue of at least two other laboratories, which have no true partner: "
-        "their colors are compared with those of a band of CMU-1 that was kept out of training; skin and breast differ."
+        "Measured on four pictures of breast tissue of other laboratories, which have no true partner: their colors "
+        "are compared with those of a band of CMU-1 that was kept out of training; skin and breast differ."
     ),
     (
-        "'macenko' and 'reinhard' are torchstain fitted to the training bands with their glass, as is usual, "
+        "'macenko' and 'reinhard' are torchstain fitted to the training bands with their glass, as is usual; "
         "'macenko_tissue' and 'reinhard_tissue' to their tissue alone. Reinhard matches the mean color by "
-        "construction, so fitted to tissue alone it is often better in de2000_mean_color; it is worse in "
-        "de2000_classes (nuclei to stroma apart) and in lab_covariance."
+        "construction: fitted to tissue alone it is better in de2000_mean_color on three of the four, and worse in "
+        "de2000_classes (dark to light tissue apart) on all four."
     ),
     (
         "'structure' is the SSIM of luma against the source, both brought to the same mean and deviation in tissue; "
-        "Macenko and Reinhard change colors globally and keep more of it than this generator."
+        "Reinhard keeps more of it than this generator, Macenko about as much."
     ),
     (
-        "The band stained 'by macenko' or 'by reinhard' is simulated: such stainings are what these methods undo best, "
-        "as they are of their own kind."
+        "The band stained 'by macenko' or 'by reinhard' is simulated, in its tissue only: each method undoes best what "
+        "is of its own kind."
     ),
+    (
+        "A slide is brought to the statistics of its own tissue first: pictures of a single kind of tissue come out "
+        "less true than whole slides, and a tile by itself other than within its slide."
+    ),
+    (
+        "The other way, painting the optical density (grey), was trained alike and is worse: 7.3 instead of 4.2 in "
+        "de2000_tissue, 25.5 instead of 29.9 dB and SSIM 0.935 instead of 0.975 on the held-out band as it is."
+    ),
+    "Almost black pixels, as in dense keratin, can come out with single green specks.",
     "Pigment, ink and other stains than H&E are turned into H&E colors; look at the source too.",
     "Normalization may not help what is computed from slides afterwards; measure that before relying on it.",
 ]
@@ -135,13 +145,17 @@ class Methods:
             "output": lambda slide: synthesizer(slide).volume,
         }
 
-    def row(self, case: str, slide: Volume, judge: object) -> dict:
-        """What a judge says of every method."""
-        row: dict = {"case": case}
+    def rows(self, case: str, slides: list[Volume], judge: Callable[[Volume, np.ndarray], dict]) -> list[dict]:
+        """What a judge says of every method, one row each; means over the slides."""
+        rows = []
         for name, method in self.methods.items():
-            values = judge(method(slide).array)
-            row |= {f"{name}_{key}": round(float(value), 4) for key, value in values.items()}
-        return row
+            values = [judge(slide, method(slide).array) for slide in slides]
+            means = {key: float(np.mean([value[key] for value in values])) for key in values[0]}
+            # the same picture has an infinite PSNR, which JSON does not know
+            rows.append(
+                {"case": case, "method": name} | {key: round(v, 4) for key, v in means.items() if np.isfinite(v)}
+            )
+        return rows
 
 
 def measure(bundle: medgan.Bundle, data: Path) -> list[dict]:
@@ -149,15 +163,15 @@ def measure(bundle: medgan.Bundle, data: Path) -> list[dict]:
     methods = Methods(bundle, data)
     truth = region(data, HELD_OUT_ROWS)
     look = staining.Look.of(tissue_of(truth))
-    rows = [methods.row("held-out band as it is", truth, lambda image: paired(truth, image))]
-    for name in FOREIGN:
-        slide, _notes = read_volume(data / "histology" / f"{name}.png", modality="SM")
-        rows.append(methods.row(f"slide {name}", slide, lambda image, slide=slide: unpaired(look, slide, image)))
-        for method in ("macenko", "reinhard"):
-            source = stained_as(slide, method, truth)
-            case = f"held-out band stained as {name} by {method}"
-            rows.append(methods.row(case, source, lambda image: paired(truth, image)))
-    return rows
+    slides = {name: read_volume(data / "histology" / f"{name}.png", modality="SM")[0] for name in FOREIGN}
+    rows = []
+    for name, slide in slides.items():
+        rows += methods.rows(f"slide {name}", [slide], lambda source, image: unpaired(look, source, image))
+    for kind in ("macenko", "reinhard"):
+        sources = [stained_as(slide, kind, truth) for slide in slides.values()]
+        case = f"held-out band, stained as these four by {kind} (mean)"
+        rows += methods.rows(case, sources, lambda source, image: paired(truth, image))
+    return rows + methods.rows("held-out band as it is", [truth], lambda source, image: paired(truth, image))
 
 
 def stained_as(slide: Volume, method: str, truth: Volume) -> Volume:

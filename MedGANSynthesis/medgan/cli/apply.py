@@ -108,4 +108,8 @@ def _check_formats(bundle: Bundle, volume: Volume, arguments: argparse.Namespace
     spec = bundle.outputs(volume, arguments.target_spacing)["image"]
     check_format(arguments.output, spec.shape, spec.dtype, spec.geometry)
     if arguments.second_output is not None:
+        if not spec.keeps_source or spec.shape != volume.array.shape:
+            raise InputError(
+                f"'{bundle.title}' makes another kind of image, so nothing is removed; leave --second-output out."
+            )
         check_format(arguments.second_output, spec.shape, "float32", spec.geometry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,25 @@ def run(arguments: argparse.Namespace) -> None:
     bundle = resolve(arguments.model)
     if not arguments.dataset.is_dir():
         raise InputError(f"There is no dataset folder {arguments.dataset}.")
+    begun = arguments.out is not None and not arguments.out.exists()
     if arguments.out is not None:
         make_folder(arguments.out)  # not only after an hour of computing
-    with Progress(arguments.quiet) as progress:
-        table = evaluate(
-            bundle,
-            arguments.dataset,
-            device=arguments.device,
-            split=arguments.split,
-            progress=progress,
-            out_dir=arguments.out,
-            baselines=arguments.baselines,
-        )
+    try:
+        with Progress(arguments.quiet) as progress:
+            table = evaluate(
+                bundle,
+                arguments.dataset,
+                device=arguments.device,
+                split=arguments.split,
+                progress=progress,
+                out_dir=arguments.out,
+                baselines=arguments.baselines,
+            )
+    except BaseException:
+        if begun:
+            with contextlib.suppress(OSError):  # it is not empty
+                arguments.out.rmdir()
+        raise
     print(table)
     print(f"\n{table.verdict()}")
     for text in table.notes:

@@ -7,7 +7,9 @@ import contextlib
 import dataclasses
 import os
 import re
-from collections.abc import Iterator, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +145,7 @@ def run(arguments: argparse.Namespace) -> None:
     quiet = arguments.quiet or not _leads()
     try:
         recipe = _settle(arguments, recipe_class, dataset, overrides, quiet)
-        with _watchers(arguments, recipe, quiet) as watchers:
+        with _interruptible() as stops, _watchers(arguments, recipe, quiet) as watchers:
             bundle = train(
                 recipe,
                 dataset,
@@ -151,7 +153,7 @@ def run(arguments: argparse.Namespace) -> None:
                 resume=arguments.resume,
                 device=arguments.device,
                 name=arguments.name,
-                watchers=watchers,
+                watchers=[*watchers, stops],
             )
     except KeyboardInterrupt as stop:
         raise Cancelled(_how_to_go_on(arguments.out)) from stop
@@ -202,6 +204,30 @@ def _new_plan(
         _processes(),
         arguments.minutes,
     )
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[Any], None]]:
+    """A watcher that stops the training after a Ctrl-C that came where Python drops exceptions, as in a finalizer."""
+    asked = []
+
+    def remember(number: int, frame: Any) -> None:
+        asked.append(number)
+        signal.default_int_handler(number, frame)
+
+    def watch(event: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    usual = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if usual:
+        signal.signal(signal.SIGINT, remember)
+    try:
+        yield watch
+    finally:
+        if usual:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

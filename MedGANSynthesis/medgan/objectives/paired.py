@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -32,9 +33,13 @@ class PairedObjective(Objective):
         return generator(batch.source).float()
 
     def regression(self, output: Tensor, batch: Batch) -> tuple[Losses, dict[str, Tensor]]:
-        """Terms that need no discriminator: L1, inside the body where a mask is given."""
-        distance = losses.masked_l1(output, batch.target, batch.mask)
+        """Terms that need no discriminator: L1, inside the body if that is all the result will show."""
+        distance = losses.masked_l1(output, batch.target, self.counted(batch))
         return {"l1": self.recipe.weight_l1 * distance}, {"l1": distance}
+
+    def counted(self, batch: Batch) -> Tensor | None:
+        """Where an error counts: everywhere, unless what lies outside the body is set to a value afterwards."""
+        return None if self.recipe.target().outside is None else batch.mask
 
     def real(self, batch: Batch) -> Tensor:
         """What the discriminator is to take for real."""
@@ -95,7 +100,9 @@ def judge(
     }
     kind = recipe.gradient_penalty
     if kind != "none":
-        with torch.autocast(real.device.type, enabled=False):  # second derivatives need float32
+        planned = real.device.type == "meta"  # where memory is estimated without computing
+        plain = contextlib.nullcontext() if planned else torch.autocast(real.device.type, enabled=False)
+        with plain:  # second derivatives need float32
             if kind == "r1":
                 penalty = losses.r1_penalty(discriminator, real.float(), condition)
             else:

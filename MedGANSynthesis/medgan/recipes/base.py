@@ -90,8 +90,9 @@ class Recipe:
         0, label="Schedule start", minimum=0, unit="epochs", help="Epochs of constant rate before a decay begins."
     )
     schedule_rate: float = parameter(
-        0.0, label="Decay rate", minimum=0.0, help="Rate of the inverse schedules, per epoch."
-    )
+        0.0, label="Decay rate", minimum=0.0,
+        help="Rate of the inverse schedules, per epoch; lowest factor of the restarts.",
+    )  # fmt: skip
     learning_rate_generator: float = parameter(
         2e-4, label="Generator learning rate", minimum=0.0, maximum=1.0, help="Adam step size of the generator."
     )

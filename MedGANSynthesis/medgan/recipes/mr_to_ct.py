@@ -2,9 +2,9 @@
 
 Source: the notebooks MK6 of "MRI to CT synthesis" (pix2pix on SynthRAD2023 brains). The ``published`` preset is its
 best model, MK6.3.4, with what its authors meant where the code did otherwise (schedule stepped by epoch, networks kept
-in training mode, anatomy mirrored left to right only). ``recommended`` follows the winners of SynthRAD2025: slices with
-their neighbours in all three planes, whose results are averaged, L1 inside the body, the MR scaled by percentiles of the
-whole volume, HU to 3071, and no discriminator. The residual U-Net in three dimensions learnt far slower on a CPU.
+in training mode, anatomy mirrored left to right only). ``recommended`` follows the winners of SynthRAD2025: slices
+with their neighbours in all three planes, whose results are averaged, L1 inside the body, the MR scaled by percentiles
+of the whole volume, HU to 3071, and no discriminator. The residual U-Net in three dimensions learnt slower on a CPU.
 """
 
 from __future__ import annotations
