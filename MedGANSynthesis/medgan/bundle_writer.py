@@ -73,7 +73,7 @@ def write_bundle(
             "cases": len(cases),
             "schedule": details.get("schedule", f"{recipe.epochs} epochs of {recipe.steps_per_epoch} steps"),
         },
-        results=results,
+        results=[{key: None if value != value else value for key, value in row.items()} for row in results],  # no NaN
         intended_use=details.get("intended_use", "Research on images like those it was trained on; not for diagnosis."),
         limits=details.get("limits", [f"Trained on {patients} patient(s) only."]),
     )

@@ -28,6 +28,8 @@ def _facts(values: dict[str, Any]) -> list[str]:
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:
+    """Markdown; a row that holds several methods ("output_psnr_db", "input_psnr_db") becomes a line for each."""
+    rows = [line for row in rows for line in _lines(row)]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     lines = ["| " + " | ".join(column.replace("_", " ") for column in columns) + " |", "|" + " --- |" * len(columns)]
     for row in rows:
@@ -35,5 +37,20 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def _lines(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """A line per method: what is measured, the method, its metrics."""
+    metrics = [key.removeprefix("output_") for key in row if key.startswith("output_")]
+    methods = [
+        key.removesuffix(f"_{metrics[0]}") for key in row if metrics and key.endswith(f"_{metrics[0]}")
+    ]  # fmt: skip
+    shared = {key: value for key, value in row.items() if not any(key.startswith(f"{name}_") for name in methods)}
+    if len(methods) < 2:
+        return [row]
+    own = [{metric: row[f"{name}_{metric}"] for metric in metrics if f"{name}_{metric}" in row} for name in methods]
+    return [{**shared, "method": name, **values} for name, values in zip(methods, own, strict=True)]
+
+
 def _cell(value: Any) -> str:
+    if value is None:
+        return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

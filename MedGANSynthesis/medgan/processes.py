@@ -7,7 +7,10 @@ times per step and differentiated twice (gradient penalties) break the assumptio
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .recipes.base import Recipe
 
 
 def make_fabric(device: Any, precision: str = "auto") -> Any:
@@ -29,7 +32,9 @@ def make_fabric(device: Any, precision: str = "auto") -> Any:
         )
         fabric.launch()
         return fabric
-    return Fabric(accelerator=accelerator, devices=[device.index or 0] if accelerator == "cuda" else 1, precision=plugin)
+    return Fabric(
+        accelerator=accelerator, devices=[device.index or 0] if accelerator == "cuda" else 1, precision=plugin
+    )
 
 
 def average_gradients(fabric: Any, network: Any) -> None:
@@ -46,6 +51,18 @@ def average_gradients(fabric: Any, network: Any) -> None:
     parts = flat.split([gradient.numel() for gradient in gradients])
     for gradient, part in zip(gradients, parts, strict=True):
         gradient.copy_(part.view_as(gradient))
+
+
+def precision_for(recipe: Recipe, device: Any) -> str:
+    """The recipe's precision, but "32" instead of "auto" where bfloat16 computes wrongly.
+
+    oneDNN's bfloat16 weight gradient of a 3-D convolution is wrong (seen with torch 2.13 on a CPU) when its input has
+    exactly two slices, which a network that halves slices meets at some level if the patch has 2, 4, 8, ... of them.
+    """
+    spec, slices = recipe.network_spec(), recipe.patch_shape()[0]
+    halvings = [2**level for level in range(spec.multiple[0].bit_length()) if 2**level <= spec.multiple[0]]
+    meets_two = spec.dimensions == 3 and any(slices == 2 * step for step in halvings)
+    return "32" if recipe.precision == "auto" and device.type == "cpu" and meets_two else recipe.precision
 
 
 def native_precision(device: Any) -> Any:

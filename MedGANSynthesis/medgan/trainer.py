@@ -105,12 +105,12 @@ class Trainer:
         import torch
 
         from .device import choose_device
-        from .processes import make_fabric
+        from .processes import make_fabric, precision_for
         from .sampling import PatchSampler
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision of every run
         self.recipe, self.dataset, self.out_dir, self.progress = recipe, dataset, out_dir, progress
-        self.fabric = make_fabric(choose_device(device), recipe.precision)
+        self.fabric = make_fabric(choose_device(device), precision_for(recipe, choose_device(device)))
         self.device = self.fabric.device
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # as validation sets it; a resumed run must not begin otherwise

@@ -77,5 +77,6 @@ class TrainingStep:
         self.fabric.backward(loss)
         average_gradients(self.fabric, network)
         if clip:
-            self.fabric.clip_gradients(network, optimiser, max_norm=clip)
+            # a gradient that is no number shows in the next loss, which is explained to the user
+            self.fabric.clip_gradients(network, optimiser, max_norm=clip, error_if_nonfinite=False)
         optimiser.step()

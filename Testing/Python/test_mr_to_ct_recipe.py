@@ -35,7 +35,7 @@ def random_generator(recipe):
     torch.manual_seed(0)
     generator = recipe.build_generator().eval()
     for parameter in generator.parameters():
-        if parameter.ndim > 1 and float(parameter.abs().max()) == 0:
+        if parameter.ndim > 1 and not parameter.detach().any():
             torch.nn.init.normal_(parameter, 0, 0.05)
     return generator
 
@@ -206,9 +206,9 @@ class Parameters(unittest.TestCase):
 
     def test_contradictions_are_refused(self):
         for wrong in (
-            {"network": "unet"},
-            {"context_slices": 1},
-            {"planes": "all"},
+            {"dimensions": 3},
+            {"dimensions": 3, "network": "residual-unet", "planes": "axial"},
+            {"dimensions": 3, "network": "residual-unet", "context_slices": 0},
             {"dimensions": 2, "planes": "all", "mr_normalisation": "slice-range"},
             {"perceptual": "features"},
         ):

@@ -145,7 +145,7 @@ class BadDatasets(unittest.TestCase):
         case = dataset.split("train")[0]
         image = sitk.ReadImage(str(self.folder / case.source))
         factors = np.arange(1, 7, dtype=np.int16)[:, np.newaxis, np.newaxis]
-        brighter = (sitk.GetArrayFromImage(image) + 1000) * factors - 1000  # air stays air
+        brighter = np.maximum(sitk.GetArrayFromImage(image) + 1000, 0) * factors - 1000  # air stays air
         sitk.WriteImage(sitk.GetImageFromArray(brighter), str(self.folder / case.source))
         sitk.WriteImage(sitk.GetImageFromArray(brighter), str(self.folder / case.target))
         scaled = recipe.source_scale().fit(brighter).forward(brighter)

@@ -7,8 +7,8 @@ There is no free pair of plain and enhanced CT of one patient. The plain scans a
 chest of a third patient, of which no enhanced scan exists, is enhanced for a picture. Every step is taken up where an
 earlier call stopped. A quarter of an hour on one CPU core.
 
-The shipped weights learnt from plain scans drawn before marrow was told from blood by its cortex; the difference is in
-few voxels of the spine, which boxes name here.
+The shipped weights learnt from plain scans drawn before marrow was told from blood by its cortex; 0.3 % of the voxels
+differ by more than 20 HU from those drawn now.
 """
 
 from __future__ import annotations

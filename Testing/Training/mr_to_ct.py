@@ -23,7 +23,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "MedGANSynthesis"))
 
 import medgan  # noqa: E402
-from medgan import Bundle  # noqa: E402
+from medgan import Bundle, metrics  # noqa: E402
+from medgan.baselines_ct import IntensityRegression, water  # noqa: E402
 from medgan.body_mask import body_mask  # noqa: E402
 from medgan.dataset import Case, Dataset  # noqa: E402
 from medgan.files import write_json  # noqa: E402
@@ -197,10 +198,33 @@ def measure(bundle: Bundle, dataset: Dataset, comparison: list[dict[str, Any]], 
     table = medgan.evaluate(bundle, few(dataset), "cpu", out_dir=folder / "report")
     print("", *table.summary, *table.notes, sep="\n", flush=True)
     case = "template MR to template CT (averages of other people), inside both bodies"
-    rows = [{"case": case, **{key: value for key, value in table[0].items() if key not in ("patient", "cases")}}]
+    known = {key: value for key, value in table[0].items() if key not in ("patient", "cases") and value == value}
+    rows = [{"case": case, **known}]
     for row in comparison:
         name = f"the same after 100 more steps, adversarial weight {row['weight']:g} (L1 100)"
         rows.append({"case": name, **{f"output_{key}": row[key] for key in COMPARED}})
+    return rows
+
+
+def measure_draws(bundle: Bundle, dataset: Dataset, data: Path, folder: Path) -> list[dict[str, Any]]:
+    """Rows of the card: new contrasts and shapes of the two heads it was trained on, so no measure of other people."""
+    synthesizer = medgan.Synthesizer(bundle, "cpu")
+    cases = few(dataset).split("train")
+    regression = IntensityRegression((*dataset.volumes(case), dataset.mask(case)) for case in cases)
+    rows = []
+    for patient, ct in heads(data, folder).items():
+        anatomy = tissues(ct)
+        for number in (1000, 1001):
+            mr, truth = draw(anatomy, SPACING_MM, np.random.default_rng([number, *patient.encode()]))
+            mask, row = body_mask(mr), {"case": f"new drawing {number - 999} of the training head {patient}"}
+            for name, made in (
+                ("output", synthesizer(mr).volume),
+                ("water", water(mr)),
+                ("regression", regression(mr)),
+            ):
+                row[f"{name}_mae_hu_body"] = round(metrics.mae(truth.array, made.array, mask), 1)
+                row[f"{name}_bias_hu_body"] = round(metrics.bias(truth.array, made.array, mask), 1)
+            rows.append(row)
     return rows
 
 
@@ -235,7 +259,8 @@ def main() -> None:
     dataset = build_dataset(options.data, options.folder / "dataset")
     bundle = medgan.train(recipe(), dataset, options.folder / "run", progress=show, name=BUNDLE.name)
     comparison = compare_adversarial(bundle, dataset, options.folder)
-    ship(bundle, dataset, measure(bundle, dataset, comparison, options.folder))
+    rows = measure(bundle, dataset, comparison, options.folder)
+    ship(bundle, dataset, rows + measure_draws(bundle, dataset, options.data, options.folder))
 
 
 if __name__ == "__main__":
