@@ -111,6 +111,8 @@ def build_case(candidate: Candidate, options: CaseOptions, progress: Progress | 
         role: _read(path, series[role], codes[role], notes) if path is not None else None
         for role, path in images.items()
     }
+    for role, volume in read.items():
+        _check_components(volume, codes[role])
     if options.degrade:
         original = read["source"] if read["source"] is not None else read["target"]
         built = BuiltCase(*_degraded(original, options, candidate.id, tell), notes=notes)
@@ -122,6 +124,13 @@ def build_case(candidate: Candidate, options: CaseOptions, progress: Progress | 
     tell(0.9, "Finding the body")
     built.mask = _mask(built, candidate, options)
     return built
+
+
+def _check_components(volume: Volume | None, modality: str) -> None:
+    expected = 3 if modality == "SM" else 1
+    if volume is not None and volume.channels != expected:
+        kind = "a color picture" if expected == 3 else f"a scalar image ({modality or 'one value per voxel'})"
+        raise InputError(f"it has {volume.channels} component(s) per voxel, but this task takes {kind}.")
 
 
 def _read(path: Any, series: str | None, modality: str, notes: list[str]) -> Volume:

@@ -101,6 +101,7 @@ def build_dataset(
         InputError: ``out`` holds a dataset or cannot be written to, no candidate can be used, or fixed splits leak.
     """
     tell, say = progress or (lambda fraction, message: None), note or (lambda text: None)
+    split_patients({}, options.fractions)  # wrong fractions are to be known before the work, not after it
     _begin(out)
     for leftover in (out / "images").glob(".[0-9]*-*"):  # of a build that was killed while it wrote
         leftover.unlink()

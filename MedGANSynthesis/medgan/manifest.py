@@ -31,7 +31,8 @@ class Manifest:
         fingerprint: of the training data: ``spacing_mm`` (lowest and highest per i, j, k), ``field_of_view_mm``
             (likewise), ``percentiles`` of the source intensities (name to value), ``patients``, ``cases``.
         training: what data, its licence, how long.
-        results: measured on what, with the baseline beside: rows of a table.
+        results: measured on what, with the baseline beside: rows of a table; ``learnt_from`` marks rows of patients
+            of the training.
         intended_use: one sentence. limits: one sentence each.
         sha256: of the weights file, "" without weights.
         schema: version of this section.

@@ -171,6 +171,11 @@ def test_gain_is_the_mean_over_the_measured_cases():
     rows = [{"input_psnr_db": 40.0, "output_psnr_db": 44.0}, {"input_psnr_db": 42.0, "output_psnr_db": 45.0}]
     assert measured_gain(rows) == "+3.5 dB PSNR (2 cases)"
     assert measured_gain([]) == "not measured"
+    rows.append({"learnt_from": True, "input_psnr_db": 10.0, "output_psnr_db": 90.0})
+    assert measured_gain(rows) == "+3.5 dB PSNR (2 cases)"  # a patient it has learnt from tells nothing
+    assert measured_gain([{"output_mae_hu_body": 13.0, "input_mae_hu_body": 6.0}]) == (
+        "7.0 HU MAE worse than its input (1 case)"
+    )
 
 
 def test_train_checks_its_arguments_before_it_starts(tmp_path):

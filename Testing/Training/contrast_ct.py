@@ -133,7 +133,7 @@ def measure(bundle: medgan.Bundle, dataset: Dataset, data: Path, folder: Path) -
     for split, name in (("test", "neck, other patient (simulated plain)"), ("train", "the training scan itself")):
         table = medgan.evaluate(bundle, dataset, "cpu", split, baselines=False)
         print(table, table.verdict(), sep="\n", flush=True)
-        rows.append({"case": name} | {
+        rows.append({"case": name, "learnt_from": split == "train"} | {
             f"{method}_{metric}": round(float(np.mean(table.values(method, metric))), 4)
             for metric in KEPT for method in ("input", "output")
         })  # fmt: skip

@@ -137,7 +137,9 @@ def baseline_row(
     smooth, width = baselines.best(baselines.gaussian, baselines.GAUSSIAN_WIDTHS, low, truth)
     means, noise = baselines.best(baselines.non_local_means, baselines.NLM_NOISES_HU, low, truth)
     tuned = f"Gaussian {width:g} px, non-local means {noise:g} HU"
-    row = {"case": name, "slices": len(chosen), "photons": round(photons), "tuned": tuned}
+    learnt_from = "in training" in name.replace("not in training", "") or "of the training" in name
+    row = {"case": name, "learnt_from": learnt_from or "same head" in name}  # the patient, not these slices
+    row |= {"slices": len(chosen), "photons": round(photons), "tuned": tuned}
     for image, result in {"input": low, "gaussian": smooth, "nlm": means}.items():
         values = metrics.summary(truth.array, result.array)
         row |= {f"{image}_{key}": round(value, 4) for key, value in values.items()}

@@ -49,14 +49,27 @@ def describe(bundle: Bundle) -> dict[str, str]:
     }
 
 
+MEASURES = (
+    ("mae_hu_body", "regression", "HU MAE {} than an intensity regression"),
+    ("mae_hu_body", "input", "HU MAE {} than its input"),
+    ("psnr_db_head", "bspline", "dB PSNR over B-spline"),
+    ("psnr_db", "input", "dB PSNR"),
+)
+"""Metric, method to compare with, and how to say it; the first that a model was measured by."""
+
+
 def measured_gain(results: list[dict[str, Any]]) -> str:
-    """Mean gain in PSNR (dB) over the untouched input, of the test cases a bundle was measured on."""
-    pairs = [(row.get("output_psnr_db"), row.get("input_psnr_db")) for row in results]
-    gains = [pair[0] - pair[1] for pair in pairs if all(isinstance(value, int | float) for value in pair)]
-    if not gains:
-        return "not measured"
-    cases = "1 case" if len(gains) == 1 else f"{len(gains)} cases"
-    return f"{sum(gains) / len(gains):+.1f} dB PSNR ({cases})"
+    """A model's difference to its baseline, mean over the cases; patients it has learnt from do not count."""
+    results = [row for row in results if not row.get("learnt_from")]
+    for metric, baseline, words in MEASURES:
+        pairs = [(row.get(f"output_{metric}"), row.get(f"{baseline}_{metric}")) for row in results]
+        gains = [made - before for made, before in pairs if isinstance(made, float) and isinstance(before, float)]
+        if gains:
+            cases = "1 case" if len(gains) == 1 else f"{len(gains)} cases"
+            gain = sum(gains) / len(gains)
+            number = f"{gain:+.1f}" if "{}" not in words else f"{abs(gain):.1f}"
+            return f"{number} {words.format('worse' if gain > 0 else 'better')} ({cases})"
+    return "see its card" if results else "not measured"
 
 
 def format_table(rows: list[dict[str, str]]) -> str:
