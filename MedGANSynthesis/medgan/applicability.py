@@ -48,7 +48,7 @@ def fingerprint(volumes: Iterable[Volume], patients: int) -> dict:
     spacing, field, values = np.array(spacings), np.array(fields), np.concatenate(samples)
     names = (1, 5, 50, 95, 99)
     return {
-        "spacing_mm": [spacing.min(axis=0).round(4).tolist(), spacing.max(axis=0).round(4).tolist()],
+        "spacing_mm": [[float(f"{step:.5g}") for step in ends] for ends in (spacing.min(axis=0), spacing.max(axis=0))],
         "field_of_view_mm": [field.min(axis=0).round(1).tolist(), field.max(axis=0).round(1).tolist()],
         "percentiles": {str(q): float(value) for q, value in zip(names, np.percentile(values, names), strict=True)},
         "patients": patients,
@@ -100,6 +100,8 @@ def _intensities(volume: Volume, manifest: Manifest) -> list[str]:
 
 def _extent(volume: Volume, manifest: Manifest) -> list[str]:
     warnings = []
+    if manifest.modality == "SM" and np.all(volume.geometry.spacing_mm == 1.0):
+        return []  # a picture that does not tell the size of its pixels
     # Axes a 2-D network without context never looks along cannot matter.
     axes = (0, 1) if manifest.network.dimensions == 2 and manifest.network.context == 0 else (0, 1, 2)
     quantities = (
@@ -110,6 +112,10 @@ def _extent(volume: Volume, manifest: Manifest) -> list[str]:
         if key not in manifest.fingerprint:
             continue
         lowest, highest = manifest.fingerprint[key]
+        if key == "spacing_mm" and manifest.network.spacing_mm is not None:  # finer images are brought to it
+            lowest = [0.0, 0.0, 0.0]
+        if key == "field_of_view_mm" and manifest.modality == "SM":
+            continue  # tissue has no size
         for axis in axes:
             least = lowest[axis] / tolerance
             if key == "field_of_view_mm":

@@ -69,8 +69,8 @@ def load(trainer: Trainer) -> None:
     processes = state.get("processes", 1)
     if processes != trainer.fabric.world_size:
         raise InputError(
-            f"{path} was made by {processes} process(es), now there are {trainer.fabric.world_size}, so the batches would "
-            "be others; start as many as before, or anew with resume=False (--no-resume)."
+            f"{path} was made by {processes} process(es), now there are {trainer.fabric.world_size}, so the batches "
+            "would be others; start as many as before, or anew with resume=False (--no-resume)."
         )
     try:
         _restore(trainer, state)

@@ -23,6 +23,7 @@ KINDS = ("rigid", "affine", "bspline")
 BINS = 32
 START_ANGLE = np.radians(20.0)
 STARTS_FOLLOWED = 3
+SAMPLES, SPLINE_SAMPLES = 50_000, 15_000
 SPLINE_MM = 40.0
 """Distance of the control points of the B-spline."""
 
@@ -234,13 +235,18 @@ def _method(mask: Any) -> Any:
     return method
 
 
+def _sample(method: Any, fixed: Any, count: float) -> None:
+    """Compare at about ``count`` places only, regularly spread over the fixed image."""
+    share = count / fixed.GetNumberOfPixels()
+    if share < 1:
+        method.SetMetricSamplingStrategy(method.REGULAR)
+        method.SetMetricSamplingPercentage(share, 1)
+
+
 def _optimize(images: list[Any], transform: Any, mask: Any, step_mm: float) -> float:
     """Improve a transform in place; returns the metric (the lower, the better)."""
     method = _method(mask)
-    voxels = int(np.prod(images[0].GetSize()))
-    if voxels > 50_000:
-        method.SetMetricSamplingStrategy(method.REGULAR)
-        method.SetMetricSamplingPercentage(max(0.2, 50_000 / voxels), 1)
+    _sample(method, images[0], max(SAMPLES, 0.2 * images[0].GetNumberOfPixels()))
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=1.0,
         minStep=1e-4,
@@ -265,6 +271,7 @@ def _spline(images: list[Any], affine: Any, mask: Any) -> Any:
     mesh = [int(max(1, round(length / SPLINE_MM))) for length in extent]
     spline = sitk.BSplineTransformInitializer(fixed, mesh, order=3)
     method = _method(mask)
+    _sample(method, fixed, SPLINE_SAMPLES)
     method.SetMovingInitialTransform(affine)
     method.SetInitialTransform(spline, inPlace=True)
     method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=40)

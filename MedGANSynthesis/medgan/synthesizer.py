@@ -142,4 +142,3 @@ def generate(
     Generation(network, scale, target, volume, image, 1.0, lambda note: None).run(None)
     geometry = volume.geometry.shifted((0, 0, 0), spec.scale[::-1]) if spec.scale != (1, 1, 1) else volume.geometry
     return Volume(image, geometry, target.units or volume.units, target.modality or volume.modality)
-

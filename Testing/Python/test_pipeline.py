@@ -1,4 +1,4 @@
-"""Each task from image files to a result, through the command as a user types it: build, train, evaluate, verify, apply."""
+"""Each task from image files to a result, as a user types it: build, train, evaluate, verify, apply."""
 
 import csv
 import json
@@ -69,7 +69,18 @@ class PipelineTest(unittest.TestCase):
         """Everything, returns (source, result, evaluation rows, history)."""
         dataset, run, out = (self.folder / name for name in ("dataset", "run", f"result{suffix}"))
         self.run_command(
-            "dataset", "build", task, dataset, *build, "--fractions", 0.34, 0.33, 0.33, "--licence", "CC0-1.0", "--quiet"
+            "dataset",
+            "build",
+            task,
+            dataset,
+            *build,
+            "--fractions",
+            0.34,
+            0.33,
+            0.33,
+            "--licence",
+            "CC0-1.0",
+            "--quiet",
         )
         self.run_command("dataset", "check", dataset, "--quiet")
         flags = [part for text in (*TRAINING, *settings) for part in ("--set", text)]

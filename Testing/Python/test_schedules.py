@@ -31,9 +31,7 @@ class ScheduleTest(unittest.TestCase):
     def test_linear_is_that_of_pix2pix(self):
         # 100 epochs constant, 100 to zero: 1 - max(0, epoch + 1 - 100) / 101 with epochs counted from 0
         for epoch in (0, 99, 100, 150, 199):
-            self.assertAlmostEqual(
-                self.at("linear", epoch, 200, 100), 1 - max(0, epoch + 1 - 100) / 101
-            )
+            self.assertAlmostEqual(self.at("linear", epoch, 200, 100), 1 - max(0, epoch + 1 - 100) / 101)
 
     def test_plateau_counts_as_torch_does(self):
         scores = [1, 2, 3, 3, 3, 3, 3, 3, 2, 2, 4, 4, 4, 4, 4, 4, 4, 4]

@@ -222,6 +222,10 @@ def ship(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict]) -> None:
                 "computation made the plain scan of the test."
             ),
             verdict(rows[0]),
+            (
+                "Outside of the thorax it is wrong: on a plain abdomen of another person it painted most of the liver "
+                "as blood."
+            ),
             "Phase and dose of contrast medium cannot be known from a plain scan; it paints about "
             f"{USUAL_BLOOD_HU:g} HU of blood wherever it believes in blood.",
             "Lesions were not in the training: it says nothing about whether one takes up contrast medium.",

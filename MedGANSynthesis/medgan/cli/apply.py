@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--target-spacing", metavar="MM", nargs=3, type=float,
-        help="spacing of a super-resolved result along i j k (default: that of the input divided by the model's factor)",
+        help="spacing of a super-resolved result along i j k (default: that of the input over the model's factor)",
     )  # fmt: skip
     parser.add_argument("--series", help="number, UID or description of the DICOM series, if INPUT holds several")
     parser.add_argument(
