@@ -47,10 +47,12 @@ class FittedScale:
     Args:
         offset: scalar or shape ``(slices,)``, physical units.
         divisor: scalar or shape ``(slices,)``, physical units per network unit.
+        limit: network numbers are clipped to -limit .. limit; None leaves them.
     """
 
     offset: np.ndarray
     divisor: np.ndarray
+    limit: float | None = None
 
     def forward(self, block: Any, slices: slice | np.ndarray = slice(None)) -> Any:
         """See :class:`Fitted`."""
@@ -59,7 +61,7 @@ class FittedScale:
         if np.any(self.offset):
             scaled -= offset
         scaled *= 1.0 / divisor
-        return scaled
+        return scaled if self.limit is None else scaled.clip(-self.limit, self.limit)
 
     def inverse(self, block: Any, slices: slice | np.ndarray = slice(None)) -> Any:
         """See :class:`Fitted`; works in place and returns ``block``."""
@@ -149,6 +151,7 @@ class PercentileScale:
             upper end; 100 is the largest value of all.
         symmetric: map to -1 .. 1.
         from_zero: the lower end is the value 0, as the published super-resolution takes it.
+        clipped: network numbers beyond -1 .. 1 are clipped, for networks that have to paint the image back by tanh.
     """
 
     KIND: ClassVar[str] = "percentiles"
@@ -156,6 +159,7 @@ class PercentileScale:
     high: float = 99.5
     symmetric: bool = True
     from_zero: bool = False
+    clipped: bool = False
 
     def fit(self, array: np.ndarray) -> FittedScale:
         """Percentiles of ``array``, any shape."""
@@ -164,9 +168,10 @@ class PercentileScale:
         foreground = values if self.high >= 100 else values[values > values.mean(dtype=np.float64)]
         high = float(np.percentile(foreground if foreground.size else values, self.high))
         reach = high - low if high > low else 1.0  # a constant volume: keep it invertible
+        limit = 1.0 if self.clipped else None
         if self.symmetric:
-            return FittedScale(np.float32(low + reach / 2), np.float32(reach / 2))
-        return FittedScale(np.float32(low), np.float32(reach))
+            return FittedScale(np.float32(low + reach / 2), np.float32(reach / 2), limit)
+        return FittedScale(np.float32(low), np.float32(reach), limit)
 
     def to_dict(self) -> dict[str, Any]:
         """See :class:`Scale`."""

@@ -40,6 +40,14 @@ class ScaleTest(unittest.TestCase):
         scaled = PercentileScale(high=100.0, from_zero=True).fit(self.array).forward(self.array)
         np.testing.assert_allclose(scaled, self.array / (self.array.max() / 2) - 1, atol=1e-5)
 
+    def test_clipping_keeps_what_tanh_reaches(self):
+        fitted = PercentileScale(clipped=True).fit(self.array)
+        for block in (self.array[np.newaxis], torch.from_numpy(self.array[np.newaxis].copy())):
+            scaled = np.asarray(fitted.forward(block))
+            free = PercentileScale().fit(self.array).forward(self.array[np.newaxis])
+            self.assertGreater(np.abs(free).max(), 1.0)
+            np.testing.assert_allclose(scaled, np.clip(free, -1, 1), atol=1e-6)
+
     def test_constant_volumes_stay_finite(self):
         for scale in SCALES:
             flat = np.full((2, 4, 4), 7.0, np.float32)

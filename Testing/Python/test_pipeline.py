@@ -65,29 +65,24 @@ class PipelineTest(unittest.TestCase):
     def run_command(self, *arguments):
         self.assertEqual(main([str(argument) for argument in arguments]), 0, arguments)
 
-    def all_steps(self, task, build, settings, source, modality, suffix=".nii.gz"):
-        """Everything, returns (source, result, evaluation rows, history)."""
-        dataset, run, out = (self.folder / name for name in ("dataset", "run", f"result{suffix}"))
+    def build(self, task, name, inputs):
+        """A dataset of the phantoms, a third of the patients in each split."""
+        shares = ("--fractions", 0.34, 0.33, 0.33)
         self.run_command(
-            "dataset",
-            "build",
-            task,
-            dataset,
-            *build,
-            "--fractions",
-            0.34,
-            0.33,
-            0.33,
-            "--licence",
-            "CC0-1.0",
-            "--quiet",
+            "dataset", "build", task, self.folder / name, *inputs, *shares, "--licence", "CC0-1.0", "--quiet"
         )
-        self.run_command("dataset", "check", dataset, "--quiet")
+        self.run_command("dataset", "check", self.folder / name, "--quiet")
+        return self.folder / name
+
+    def all_steps(self, task, inputs, settings, source, modality, suffix=".nii.gz", pairs=None):
+        """Everything, returns (source, result, evaluation rows, history); unpaired data are measured on ``pairs``."""
+        dataset, run, out = self.build(task, "dataset", inputs), self.folder / "run", self.folder / f"result{suffix}"
         flags = [part for text in (*TRAINING, *settings) for part in ("--set", text)]
         self.run_command("train", task, dataset, run, *flags, "--device", "cpu", "--quiet")
         for name in ("plan.json", "history.json", "curves.png", "samples.png", "checkpoint.pt"):
             self.assertTrue((run / name).stat().st_size > 100, name)
-        self.run_command("evaluate", run / "bundle", dataset, "--out", self.folder / "report", "--quiet")
+        measured = dataset if pairs is None else self.build(task, "pairs", pairs)
+        self.run_command("evaluate", run / "bundle", measured, "--out", self.folder / "report", "--quiet")
         self.assertIn("<html", (self.folder / "report" / "report.html").read_text(encoding="utf-8").lower())
         with (self.folder / "report" / "table.csv").open(encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -168,9 +163,12 @@ class PipelineTest(unittest.TestCase):
             save(self.folder / "ct", patient, painted(body(7 + number), HU["plain"], 10, number))
         build = ("--unpaired", "--sources", self.folder / "mr", "--targets", self.folder / "ct")
         settings = ("base_width=8", "blocks=1", "discriminator_width=8", "patch_size=32", "working_spacing=0")
-        before, after, _rows, history = self.all_steps(
-            "mr-to-ct-unpaired", build, settings, self.folder / "mr" / "anna.nii.gz", "MR"
-        )
+        self.images("truth", HU["plain"], 10)
+        before, after, rows, history = self.all_steps(
+            "mr-to-ct-unpaired", build, settings, self.folder / "mr" / "anna.nii.gz", "MR",
+            pairs=("--sources", self.folder / "mr", "--targets", self.folder / "truth"),
+        )  # fmt: skip
+        self.assertTrue(rows)
         self.assert_same_grid(before, after)
         self.assert_learnt(history, "cycle")
 

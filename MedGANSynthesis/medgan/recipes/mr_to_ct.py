@@ -66,6 +66,7 @@ class MRToCT(Recipe):
             "learning_rate_generator": 2e-5,
             "learning_rate_discriminator": 3.9e-5,
             "schedule": "warm-restarts",
+            "schedule_rate": 0.05,
             "averaging": 0.0,
             "batch_size": 32,
             "epochs": 13,

@@ -202,6 +202,10 @@ class SuperResolutionMR(Recipe):
             raise InputError(f"The upsampling width must be a multiple of 8, not {self.upsampling_width}.")
         if self.noisy_labels and self.adversarial_loss != "lsgan":
             raise InputError("Noisy labels belong to the adversarial loss lsgan; choose it or switch them off.")
+        if self.noisy_labels and (self.gradient_penalty != "none" or self.weight_feature_matching):
+            raise InputError("Noisy labels go with neither gradient penalty nor feature matching; switch them off.")
+        if not (self.weight_l1 or self.weight_mse or self.weight_gradient) and self.adversarial_start:
+            raise InputError("Without L1, MSE and gradient weight there is nothing to learn before the discriminator.")
         if self.gradient_penalty != "none" and self.discriminator_normalisation == "batch":
             raise InputError("A gradient penalty needs a discriminator without batch normalisation; choose instance.")
 
