@@ -19,7 +19,7 @@ DISPLACEMENT_RADIANS = 0.25
 RIND_MM = 4.0
 CLEAR_PEAK = 0.6
 """Share of its mutual information that a well aligned pair loses when displaced; head MR and CT lose 0.25 to 0.45."""
-GOOD_QUALITY = 0.2
+GOOD_QUALITY = 0.25
 LEAST_OVERLAP = 0.3
 LEAST_DICE = 0.6
 LEAST_VOXELS = 500

@@ -23,7 +23,7 @@ KINDS = ("rigid", "affine", "bspline")
 BINS = 32
 START_ANGLE = np.radians(20.0)
 STARTS_FOLLOWED = 3
-SAMPLES, SPLINE_SAMPLES = 50_000, 15_000
+SAMPLES = 50_000
 SPLINE_MM = 40.0
 """Distance of the control points of the B-spline."""
 
@@ -271,9 +271,9 @@ def _spline(images: list[Any], affine: Any, mask: Any) -> Any:
     mesh = [int(max(1, round(length / SPLINE_MM))) for length in extent]
     spline = sitk.BSplineTransformInitializer(fixed, mesh, order=3)
     method = _method(mask)
-    _sample(method, fixed, SPLINE_SAMPLES)
+    _sample(method, fixed, SAMPLES)
     method.SetMovingInitialTransform(affine)
     method.SetInitialTransform(spline, inPlace=True)
-    method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=40)
+    method.SetOptimizerAsLBFGSB(gradientConvergenceTolerance=1e-5, numberOfIterations=25)
     method.Execute(fixed, moving)
     return sitk.CompositeTransform([affine, spline])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import tempfile
 import time
@@ -80,18 +81,27 @@ def fit(recipe: Recipe, times: Times, budget_s: float, overrides: dict[str, Any]
     steps, epochs = recipe.steps_per_epoch, recipe.epochs
     pace = (wanted - (epochs + 1) * times.validation_s) / (epochs * steps)
     steps = max(steps, math.ceil(times.validation_s * (1 / _VALIDATION_SHARE - 1) / pace))
-    fitting = int((room - times.validation_s) / (steps * pace + times.validation_s))
-    if fitting < 1:
-        fitting, steps = 1, int((room - 2 * times.validation_s) / pace)
+    fitting = max(1, int((room - times.validation_s) / (steps * pace + times.validation_s)))
+
+    def changed() -> dict[str, Any]:
+        scaled = {name: getattr(recipe, name) for name in _SCALED if name not in overrides and getattr(recipe, name)}
+        phases = {name: round(value * fitting / epochs) for name, value in scaled.items()}
+        return {"epochs": fitting, "steps_per_epoch": steps, **phases}
+
+    def seconds() -> float:
+        return planned_s(dataclasses.replace(recipe, **changed()), times)
+
+    while fitting > 1 and seconds() > room:  # the phases are whole epochs, which may favor the slower one
+        fitting -= 1
+    if fitting == 1 and seconds() > room:
+        pace = (seconds() - 2 * times.validation_s) / steps
+        steps = int((room - 2 * times.validation_s) / pace)
     if steps < 1:
         raise InputError(
             f"A step takes {pace:.2g} s and a validation {times.validation_s:.2g} s here, so nothing can be trained in "
             f"{budget_s / 60:g} minutes; allow more time, or lower batch_size."
         )
-    changes = {"epochs": fitting, "steps_per_epoch": steps}
-    for name in _SCALED:
-        if name not in overrides and getattr(recipe, name):
-            changes[name] = round(getattr(recipe, name) * fitting / epochs)
+    changes = changed()
     reason = (
         f"fits {budget_s / 60:g} minutes: a step takes {pace:.2g} s, a validation {times.validation_s:.2g} s, and all "
         f"{epochs} epochs would take {wanted / 60:.0f} minutes"

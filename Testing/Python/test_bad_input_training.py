@@ -173,7 +173,9 @@ class BadTraining(unittest.TestCase):
             TrainingPictures(self.out)(TrainingStarted("denoise-ct", "recommended", "cpu", 1, 2, 1, 1))
 
     def test_interrupt_that_python_dropped_stops_at_the_next_event(self):
-        before = signal.getsignal(signal.SIGINT)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where tests run in the background
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+        before = signal.default_int_handler
         with _interruptible() as watch:
             watch(None)
             with contextlib.suppress(KeyboardInterrupt):  # as the interpreter does in a finalizer

@@ -214,7 +214,7 @@ def test_images_that_cannot_be_used_are_set_aside(tmp_path, capsys):
     reasons = {one["id"]: one["reason"] for one in built(tmp_path / "out").failed}
     assert list(reasons) == ["p0", "p1", "p2", "p3", "p4"]
     assert "NaN" in reasons["p1"] and "p2.nii.gz is empty: every voxel is 0" in reasons["p2"]
-    assert all("cannot be read" in reasons[name] for name in ("p0", "p3", "p4"))
+    assert all("is damaged" in reasons[name] for name in ("p0", "p3", "p4"))
     assert "All images are of one patient" in capsys.readouterr().err
 
 

@@ -45,7 +45,19 @@ def heads() -> tuple[Volume, Volume]:
     return tuple(read_volume(dataFile(name), modality=modality)[0] for name, modality in names)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 113])
+@pytest.fixture(scope="module")
+def small_heads(heads) -> tuple[Volume, Volume]:
+    """The same with voxels of 4 mm, to be quick."""
+
+    def halved(volume: Volume) -> Volume:
+        k, j, i = (size // 2 for size in volume.grid_shape)
+        means = volume.array[: 2 * k, : 2 * j, : 2 * i].reshape(k, 2, j, 2, i, 2).mean(axis=(1, 3, 5))
+        return volume.with_array(means, geometry=volume.geometry.shifted((0, 0, 0), (0.5, 0.5, 0.5)))
+
+    return halved(heads[0]), halved(heads[1])
+
+
+@pytest.mark.parametrize("seed", [0, 113])
 def test_heads_are_laid_onto_each_other_within_two_millimetres(heads, seed):
     mr, ct = heads
     applied = displacement(mr, seed)
@@ -55,27 +67,27 @@ def test_heads_are_laid_onto_each_other_within_two_millimetres(heads, seed):
     assert found.ok and found.quality > 0.3 and found.body_dice > 0.9 and found.mutual_information > 0.3
 
 
-def test_a_head_upside_down_or_back_to_front_is_told(heads):
-    mr, ct = heads
+def test_a_head_upside_down_or_back_to_front_is_told(small_heads):
+    mr, ct = small_heads
     for axis in (0, 1):
         found = register(mr, ct.with_array(np.ascontiguousarray(np.flip(ct.array, axis))))
         assert not found.ok and found.quality < 0.1
         assert "same anatomy" in found.reason
 
 
-def test_another_part_of_the_body_is_told(heads):
+def test_another_part_of_the_body_is_told(small_heads):
     abdomen = read_volume(dataFile("ct/abdomen_3mm_small_totalseg.nii.gz"), modality="CT")[0]
-    found = register(heads[0], abdomen)
+    found = register(small_heads[0], abdomen)
     assert not found.ok and found.quality == 0.0
 
 
-def test_small_displacements_cost_quality(heads):
-    mr, ct = heads
+def test_small_displacements_cost_quality(small_heads):
+    mr, ct = small_heads
     qualities = []
     for shift in (0.0, 3.0, 8.0):
         push = sitk.TranslationTransform(3, (shift, 0.0, 0.0))
         qualities.append(measure(mr, displaced(ct, push)).quality)
-    assert qualities[0] > qualities[1] > 0.2 > qualities[2]
+    assert qualities[0] > qualities[1] > 0.25 > qualities[2]
 
 
 def test_phantom_of_any_number_type_on_another_grid_and_twice_the_same():

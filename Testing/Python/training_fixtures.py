@@ -30,7 +30,7 @@ def tiny_dataset(folder: Path) -> Dataset:
         rows, columns = np.mgrid[:64, :64]
         radius = [np.hypot(rows - y, columns - x) for y, x in centre[:slices]]
         clean = np.select([np.array(radius) < 8, np.array(radius) < 24], [300, 40], -1000)
-        noisy = clean + generator.normal(0, 60, clean.shape)
+        noisy = np.maximum(clean + generator.normal(0, 60, clean.shape), -1100)  # lower values are no measurement
         for name, array in ((f"{split}.nrrd", clean), (f"{split}-low.nrrd", noisy)):
             image = sitk.GetImageFromArray(np.rint(array).astype(np.int16))
             image.SetSpacing((0.8, 0.8, 3.0))
