@@ -13,16 +13,13 @@ from typing import Any
 import numpy as np
 
 from . import augment
-from .body_mask import body_mask
 from .dataset import Dataset
 from .errors import InputError
 from .generation import coordinates
-from .intensity import Fitted, without_padding
+from .held_images import Held, ImageHolder
+from .intensity import Fitted
 from .recipes.base import Recipe
 from .tile_plan import Box, Triple
-from .volume import Volume
-
-_CENTRES = 20_000
 
 
 @dataclass
@@ -63,18 +60,6 @@ class Batch:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass
-class _Held:
-    """A volume pair on the device; missing partners of unpaired data are None."""
-
-    source: Any
-    target: Any
-    mask: Any
-    fitted: Fitted | None
-    centres: np.ndarray
-    factor: Triple
-
-
 class PatchSampler:
     """Draws batches of patches, mostly inside the body, in network units.
 
@@ -95,12 +80,12 @@ class PatchSampler:
         self.shape, self.margin = recipe.patch_shape(), recipe.margin()
         self.first = process * recipe.batch_size
         self.target = recipe.target()
-        self.room_bytes = self._room_bytes()
         self._check_shape()
         cases = dataset.split("train")
         if not cases:
             raise InputError(f"{dataset.folder} has no case in its train split, so there is nothing to learn from.")
-        self.held = [self._hold(dataset, case) for case in cases]
+        holder = ImageHolder(recipe, self.device)
+        self.held = [holder.hold(dataset, case) for case in cases]
         self.sources = [held for held in self.held if held.source is not None]
         self.targets = [held for held in self.held if held.target is not None]
         if not self.sources or not self.targets:
@@ -133,7 +118,7 @@ class PatchSampler:
         return self._laid_out(pair, start, fitted_shape)
 
     def _crop(
-        self, held: _Held, plane: int, generator: np.random.Generator, only_target: bool = False
+        self, held: Held, plane: int, generator: np.random.Generator, only_target: bool = False
     ) -> tuple[Pair, np.ndarray, Triple]:
         """A patch around a voxel of the body, with margin and context; slices taken across axis ``plane``."""
         reference = held.target if only_target else held.source
@@ -246,64 +231,6 @@ class PatchSampler:
             index.append(np.arange(begin, begin + length))
         return _taken(tensor, index).float().to(self.device)
 
-    def _hold(self, dataset: Dataset, case: Any) -> _Held:
-        source, target = dataset.volumes(case)
-        _check_components(case.id, self.recipe.TASK, source, target)
-        if self.recipe.PAIRED and source is not None and target is None:
-            raise InputError(
-                f"Case {case.id} has no target, but {self.recipe.TASK} learns from pairs; take the case out of the "
-                "train split, or choose a task for unpaired images."
-            )
-        mask = dataset.mask(case)
-        if mask is None and self.spec.body_only and source is not None:
-            mask = body_mask(source)
-        grid = self.spec.working_grid
-        body = None
-        if mask is not None and source is not None:
-            body = grid.enter(source.with_array(mask.astype(np.float32), units="", modality="")).array > 0.5
-        if target is not None and self.target.outside is not None and not self.recipe.PAIRED:
-            target = target.with_array(np.where(body_mask(target), target.array, self.target.outside))  # no table
-        source, target = (None if volume is None else grid.enter(_as_shown(volume)) for volume in (source, target))
-        for volume in (source, target):
-            if volume is not None:
-                self._check_size(case.id, volume, self.spec.scale if volume is target else (1, 1, 1))
-        fitted = None if source is None else self.recipe.source_scale().fit(source.array)
-        if self.spec.body_only and source is not None:  # as in Generation
-            source = source.with_array(np.where(body, source.array, source.array.min()))
-        inside = body
-        if inside is None:
-            array = (target if source is None else source).array
-            array = array if array.ndim == 3 else 255.0 - array.mean(axis=3)  # slides: tissue is what is not white
-            inside = array > array.mean(dtype=np.float64)
-        return _Held(
-            self._tensor(source), self._tensor(target), None if body is None else self._tensor(source.with_array(
-                body.astype(np.uint8))), fitted, _some_voxels(inside), self.spec.scale,
-        )  # fmt: skip
-
-    def _tensor(self, volume: Volume | None) -> Any:
-        """Components first, in the type of the file, on the device if there is room."""
-        import torch
-
-        if volume is None:
-            return None
-        array = volume.array if volume.array.ndim == 4 else volume.array[..., np.newaxis]
-        array = np.moveaxis(array, -1, 0)
-        if array.dtype in (np.uint16, np.uint32, np.uint64, np.int64, np.float64):  # torch lacks some of them
-            array = array.astype(np.int32 if array.dtype == np.uint16 else np.float32)
-        tensor = torch.from_numpy(np.array(array, order="C"))  # a copy: files are read into memory not to be written
-        if self.device.type != "cuda":
-            return tensor
-        if tensor.nbytes > self.room_bytes:
-            return tensor.pin_memory()
-        self.room_bytes -= tensor.nbytes
-        return tensor.to(self.device)
-
-    def _room_bytes(self) -> int:
-        """What images may take of the device's memory; the networks, which come later, need the rest."""
-        import torch
-
-        return torch.cuda.mem_get_info(self.device)[0] // 3 if self.device.type == "cuda" else 0
-
     def _check_shape(self) -> None:
         for name, size, step in zip("kji", self.shape, self.spec.multiple, strict=True):
             if size % step and (name != "k" or self.spec.dimensions == 3):  # slices come one by one
@@ -311,35 +238,6 @@ class PatchSampler:
                     f"The patch size of {size} voxels along {name} does not fit the network; it must be a multiple of "
                     f"{step}, such as {-(-size // step) * step} (parameter patch_size)."
                 )
-
-    def _check_size(self, case: str, volume: Volume, factor: Triple) -> None:
-        for name, size, extent, step, f in zip(
-            "kji", self.shape, volume.grid_shape, self.spec.multiple, factor, strict=True
-        ):
-            if extent // f < size:
-                most = extent // f // step * step
-                smallest = type(self.recipe).__dataclass_fields__["patch_size"].metadata["minimum"] or 1
-                raise InputError(
-                    f"Case {case} has {extent // f} voxels along {name}, fewer than a patch ({size}); "
-                    + (f"set patch_size to {most} or less there." if most >= smallest else "leave it out.")
-                )
-
-
-def _check_components(case: str, task: str, *volumes: Volume | None) -> None:
-    from .dataset_builder import MODALITIES
-
-    wanted = 3 if "SM" in MODALITIES.get(task, ()) else 1  # slides are RGB
-    for volume in volumes:
-        if volume is not None and volume.channels != wanted:
-            raise InputError(
-                f"Case {case} has an image of {volume.channels} component(s) per voxel, but {task} learns from images "
-                f"of {wanted}; leave it out of the dataset."
-            )
-
-
-def _as_shown(volume: Volume) -> Volume:
-    """As :class:`~medgan.generation.Generation` shows it: the padding of a CT is air."""
-    return volume.with_array(without_padding(volume.array)) if volume.units == "HU" else volume
 
 
 def _taken(tensor: Any, index: list[np.ndarray]) -> Any:
@@ -353,12 +251,3 @@ def _taken(tensor: Any, index: list[np.ndarray]) -> Any:
         else:
             tensor = tensor.index_select(1 + axis, torch.as_tensor(positions, device=tensor.device))
     return tensor
-
-
-def _some_voxels(inside: np.ndarray) -> np.ndarray:
-    """At most ``_CENTRES`` indices (k, j, i) of voxels inside, evenly spread; of all voxels if none is."""
-    flat = np.flatnonzero(inside)
-    if not flat.size:
-        flat = np.arange(inside.size)
-    chosen = flat[:: max(1, flat.size // _CENTRES)]
-    return np.stack(np.unravel_index(chosen, inside.shape), axis=1)
