@@ -7,8 +7,9 @@ give the same transform on every machine of a kind.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,12 +93,26 @@ def register(
     tell = progress or (lambda fraction, message: None)
     small = coarse(fixed), coarse(moving)
     try:
-        transform = _find(small, kind, _mask_image(fixed, mask), tell)
+        with _one_thread():
+            transform = _find(small, kind, _mask_image(fixed, mask), tell)
     except RuntimeError:  # the metric finds too few common voxels, or nothing but one value
         return _failed(fixed, moving, kind)
     tell(0.85, "Measuring the alignment")
     moved, inside = resample(moving, fixed, transform)
     return _result(kind, transform, moved, inside, measure(fixed, moved, inside))
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums in another order would give another transform; the metric only heeds the number set for all of ITK."""
+    import SimpleITK as sitk
+
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def resample(moving: Volume, fixed: Volume, transform: Any = None) -> tuple[Volume, np.ndarray]:
@@ -227,7 +242,6 @@ def _method(mask: Any) -> Any:
     import SimpleITK as sitk
 
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)  # sums in another order would give another transform
     method.SetMetricAsMattesMutualInformation(BINS)
     method.SetInterpolator(sitk.sitkLinear)
     if mask is not None:
