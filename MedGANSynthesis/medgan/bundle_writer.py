@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -52,6 +53,8 @@ def write_bundle(
     cases = [case for case in dataset.split("train") if case.source]
     patients = len({case.patient for case in dataset.split("train")})
     sources = (dataset.volumes(case)[0] for case in cases)
+    first = next(sources)
+    sources = itertools.chain([first], sources)
     seen = fingerprint((canonical(source) if spec.canonical else source for source in sources), patients)
     manifest = Manifest(
         name=name,
@@ -62,7 +65,7 @@ def write_bundle(
         network=spec,
         modality=dataset.modality,
         units=dataset.units,
-        channels=dataset.volumes(cases[0])[0].channels,
+        channels=first.channels,
         intensity=recipe.source_scale().to_dict(),
         target=recipe.target().to_dict(),
         fingerprint=seen,

@@ -14,6 +14,7 @@ from .body_mask import body_mask
 from .dataset import grid_factor
 from .dataset_check import voxel_sha256
 from .errors import InputError
+from .modalities import components
 from .pairs import Candidate
 from .volume import Volume
 
@@ -127,7 +128,7 @@ def build_case(candidate: Candidate, options: CaseOptions, progress: Progress | 
 
 
 def _check_components(volume: Volume | None, modality: str) -> None:
-    expected = 3 if modality == "SM" else 1
+    expected = components(modality)
     if volume is not None and volume.channels != expected:
         kind = "a color picture" if expected == 3 else f"a scalar image ({modality or 'one value per voxel'})"
         raise InputError(f"it has {volume.channels} component(s) per voxel, but this task takes {kind}.")

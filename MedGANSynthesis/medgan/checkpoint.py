@@ -13,7 +13,7 @@ from .files import replacing, write_json
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-_FREE = ("epochs", "patience", "checkpoint_interval", "sample_interval")
+MAY_CHANGE = ("epochs", "patience", "checkpoint_interval", "sample_interval")
 """Parameters that may change when a training goes on."""
 
 
@@ -59,7 +59,7 @@ def load(trainer: Trainer) -> None:
         recipe = dict(state["recipe"])
     except (KeyError, TypeError) as error:
         raise _damaged(path, error) from error
-    wanted = {key: value for key, value in trainer.recipe.to_dict().items() if key not in _FREE}
+    wanted = {key: value for key, value in trainer.recipe.to_dict().items() if key not in MAY_CHANGE}
     different = [key for key, value in wanted.items() if recipe.get(key) != value]
     if different:
         raise InputError(

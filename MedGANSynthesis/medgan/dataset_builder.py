@@ -18,21 +18,13 @@ from .case_builder import DEGRADATIONS, BuiltCase, CaseOptions, build_case
 from .dataset import Case, Dataset
 from .errors import InputError
 from .files import make_folder, write_json
+from .modalities import MODALITIES
 from .pairs import Candidate
 from .registration import KINDS
 from .splitting import FRACTIONS, split_patients
 from .studies import without_path
 from .volume import Volume
 
-MODALITIES = {
-    "denoise-ct": ("CT", "CT"),
-    "contrast-ct": ("CT", "CT"),
-    "superres-mr": ("MR", "MR"),
-    "mr-to-ct": ("MR", "CT"),
-    "mr-to-ct-unpaired": ("MR", "CT"),
-    "stain": ("SM", "SM"),
-}
-"""Modality of source and target of each task."""
 IN_PROGRESS = ".building"
 
 Progress = Callable[[float, str], None]

@@ -24,6 +24,7 @@ import numpy as np
 from .errors import InputError
 from .intensity import is_tensor, like, namespace
 from .tile_plan import Triple
+from .triples import triple
 from .volume import Volume
 
 KINDS = ("kspace", "blur")
@@ -197,11 +198,10 @@ def parse_factor(text: str) -> Triple:
     Raises:
         InputError: it is not three whole numbers from 1 to 8.
     """
-    parts = text.lower().split("x")
-    if len(parts) != 3 or any(part not in map(str, FACTORS) for part in parts):
+    factor = triple(text)
+    if factor is None or any(step not in FACTORS for step in factor):
         raise InputError(f"The factor must be three whole numbers from 1 to 8 such as 1x1x4 (i x j x k), not '{text}'.")
-    i, j, k = map(int, parts)
-    return (k, j, i)
+    return factor
 
 
 def _checked(volume: Volume, factor: Triple) -> Triple:

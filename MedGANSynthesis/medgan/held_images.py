@@ -11,6 +11,7 @@ from .body_mask import body_mask
 from .dataset import Case, Dataset
 from .errors import InputError
 from .intensity import Fitted, without_padding
+from .modalities import MODALITIES, components
 from .recipes.base import Recipe
 from .tile_plan import Triple
 from .volume import Volume
@@ -120,11 +121,9 @@ class ImageHolder:
                 )
 
 
-def _check_components(case: str, task: str, *volumes: Volume | None) -> None:
-    from .dataset_builder import MODALITIES
-
-    wanted = 3 if "SM" in MODALITIES.get(task, ()) else 1  # slides are RGB
-    for volume in volumes:
+def _check_components(case: str, task: str, source: Volume | None, target: Volume | None) -> None:
+    for volume, modality in zip((source, target), MODALITIES.get(task, ("", "")), strict=True):
+        wanted = components(modality)
         if volume is not None and volume.channels != wanted:
             raise InputError(
                 f"Case {case} has an image of {volume.channels} component(s) per voxel, but {task} learns from images "

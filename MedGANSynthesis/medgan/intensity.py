@@ -254,8 +254,7 @@ def namespace(block: Any) -> Any:
 
 def as_float(block: Any) -> Any:
     """A float32 copy of a block."""
-    import_free = isinstance(block, np.ndarray)
-    return block.astype(np.float32) if import_free else block.float().clone()
+    return block.float().clone() if is_tensor(block) else block.astype(np.float32)
 
 
 def like(values: np.ndarray, block: Any) -> Any:

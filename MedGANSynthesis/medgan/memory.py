@@ -83,9 +83,26 @@ def free_bytes(device: Any = "cpu") -> int:
     return _free_host_bytes()
 
 
+def total_bytes(device: Any = "cpu") -> int:
+    """Bytes that ``device`` has altogether; arguments as in ``free_bytes``."""
+    kind = str(device).partition(":")[0]
+    if kind == "cuda":
+        import torch
+
+        return torch.cuda.get_device_properties(device).total_memory
+    if kind == "mps":
+        import torch
+
+        return torch.mps.recommended_max_memory()
+    if sys.platform == "win32":
+        return int(_windows_memory().totalPhysical)
+    built_in = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([built_in, *(limit for limit, _ in _cgroup_limits())])
+
+
 def _free_host_bytes() -> int:
     if sys.platform == "win32":
-        return _free_windows_bytes()
+        return int(_windows_memory().availablePhysical)
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -97,7 +114,12 @@ def _free_host_bytes() -> int:
 
 def _free_cgroup_bytes() -> int:
     """What the limits of a container or cluster job (cgroup v2) leave; they kill long before the machine is full."""
-    free = sys.maxsize
+    return min((max(0, limit - used) for limit, used in _cgroup_limits()), default=sys.maxsize)
+
+
+def _cgroup_limits() -> list[tuple[int, int]]:
+    """Limit and use in bytes at every level of the control group of this process that has a limit."""
+    limits = []
     with contextlib.suppress(OSError, ValueError):
         group = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2].lstrip("/")
         root = Path("/sys/fs/cgroup")
@@ -108,11 +130,11 @@ def _free_cgroup_bytes() -> int:
                 limit = int((folder / "memory.max").read_text())
                 stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
                 used = int((folder / "memory.current").read_text()) - int(stat.get("inactive_file", 0))
-                free = min(free, max(0, limit - used))
-    return free
+                limits.append((limit, used))
+    return limits
 
 
-def _free_windows_bytes() -> int:
+def _windows_memory() -> Any:
     class MemoryStatus(ctypes.Structure):
         _fields_ = (
             ("length", ctypes.c_ulong),
@@ -124,7 +146,7 @@ def _free_windows_bytes() -> int:
 
     status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
     ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
-    return int(status.availablePhysical)
+    return status
 
 
 @dataclass(frozen=True)
@@ -201,7 +223,7 @@ def _forward_peak(forward: Callable[[Any], Any], in_channels: int, size: tuple[i
 
     block = torch.zeros((1, in_channels, *size), device=device)
     with torch.no_grad():
-        with _live_tensors() as live:
+        with live_tensors() as live:
             forward(block)
         if device.type != "cuda":
             return Demand(2.0 * live.peak_bytes, live.largest_elements)
@@ -215,7 +237,7 @@ def _forward_peak(forward: Callable[[Any], Any], in_channels: int, size: tuple[i
     return Demand(max(peak, live.peak_bytes), live.largest_elements)
 
 
-def _live_tensors() -> Any:
+def live_tensors() -> Any:
     """A torch mode that follows every tensor an operation makes for as long as its memory lives."""
     from torch import Tensor
     from torch.multiprocessing.reductions import StorageWeakRef

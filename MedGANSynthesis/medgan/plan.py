@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import recipes
-from .checkpoint import _FREE as MAY_CHANGE
+from .checkpoint import MAY_CHANGE
 from .dataset import Dataset
 from .errors import InputError, MedGANError
 from .files import write_json

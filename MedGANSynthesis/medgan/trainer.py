@@ -110,7 +110,8 @@ class Trainer:
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision of every run
         self.recipe, self.dataset, self.out_dir, self.progress = recipe, dataset, out_dir, progress
-        self.fabric = make_fabric(choose_device(device), precision_for(recipe, choose_device(device)))
+        chosen = choose_device(device)
+        self.fabric = make_fabric(chosen, precision_for(recipe, chosen))
         self.device = self.fabric.device
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # as validation sets it; a resumed run must not begin otherwise

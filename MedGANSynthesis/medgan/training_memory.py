@@ -20,13 +20,13 @@ def step_bytes(recipe: Recipe, batch_size: int) -> int:
     Raises:
         Exception: whatever an objective raises that cannot do without values; there is no estimate then.
     """
-    from .memory import _live_tensors
+    from .memory import live_tensors
 
     generator, discriminator = (player.to("meta") for player in recipe.build_players())
     objective = recipe.objective().to("meta")
     batch = _empty_batch(recipe, batch_size)
     weights = sum(weight.numel() for player in (generator, discriminator) for weight in player.parameters())
-    with _live_tensors() as live:
+    with live_tensors() as live:
         output = objective.generate(generator, batch)
         judge = discriminator if recipe.weight_adversarial > 0 else None
         sum(objective.generator_terms(output, judge, batch)[0].values()).backward()

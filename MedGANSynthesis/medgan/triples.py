@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from .errors import InputError
 from .tile_plan import Triple
 
 
-def triple(text: str, name: str) -> Triple:
-    """Three whole numbers along i, j, k ("1x1x4"), returned in array order (k, j, i).
+def triple(text: str) -> Triple | None:
+    """Three positive whole numbers along i, j, k ("1x1x4") in array order (k, j, i); None if it is anything else.
 
-    Raises:
-        InputError: it is not three positive whole numbers; ``name`` says of which parameter.
+    One number has one spelling: up to nine ASCII digits, no spaces, no leading zero ("X" for "x" is the only freedom).
     """
-    parts = text.lower().replace(" ", "").split("x")
-    if len(parts) != 3 or not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise InputError(f"The parameter {name} is '{text}', but must be three whole numbers such as 1x1x4.")
-    i, j, k = map(int, parts)
+    if not re.fullmatch("[1-9][0-9]{0,8}(x[1-9][0-9]{0,8}){2}", text.lower()):
+        return None
+    i, j, k = map(int, text.lower().split("x"))
     return (k, j, i)
 
 

@@ -1,7 +1,6 @@
 """Two processes on one machine train what one process with the doubled batch trains."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import medgan
 import torch
+from client_fixtures import python_environment
 from training_fixtures import tiny_dataset, tiny_recipe
 
 SETTINGS = {"epochs": 2, "precision": "32", "balance_noise": False, "averaging": 0.5, "adversarial_start": 0}
@@ -47,10 +47,8 @@ class DistributedTest(unittest.TestCase):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        tests = Path(__file__).parent
-        path = os.pathsep.join([str(tests), str(tests.parents[1] / "MedGANSynthesis")])
         command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
-        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        environment = {**python_environment(), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
             [*command, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=300
         )

@@ -1,7 +1,6 @@
 """A training killed at any moment goes on as if nothing had happened: same weights, same curve, bit for bit."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import medgan
 import torch
+from client_fixtures import python_environment
 from training_fixtures import tiny_dataset, tiny_recipe
 
 SETTINGS = {"epochs": 4, "averaging": 0.9, "label_smoothing": 0.1, "schedule": "plateau"}
@@ -43,9 +43,7 @@ class KillTest(unittest.TestCase):
 
     def kill_until_done(self, folder) -> int:
         """Start the training again and again, killing it soon after each new checkpoint; how many were killed."""
-        tests = Path(__file__).parent
-        path = os.pathsep.join([str(tests), str(tests.parents[1] / "MedGANSynthesis")])
-        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+        environment = {**python_environment(), "OMP_NUM_THREADS": str(torch.get_num_threads())}
         command = [sys.executable, str(folder / "process.py"), str(folder / "dataset"), str(folder / "killed")]
         chance, killed = random.Random(0), 0
         checkpoint = folder / "killed" / "checkpoint.pt"

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,12 @@ from medgan.tile_plan import Box  # noqa: E402
 from medgan.virtual_noncontrast import PLAIN_BLOOD_HU, virtual_noncontrast  # noqa: E402
 from medgan.volume import Geometry, Volume  # noqa: E402
 from medgan.working_grid import grid_of_spacing, resampled  # noqa: E402
+from shipping import ship, show, unpacked  # noqa: E402
 
 THORAX = "ct/cta_thorax_1p5mm_totalseg.nii.gz"
 HEAD_NECK = "ct/head_neck_contrast_1mm_weasis_dicom_j2k_185.tar.xz"
 PLAIN_CHEST = "ct/chest_noncontrast_1mm_andrei_z064-095.nii.gz"
-BUNDLE = CHECKOUT / "MedGANSynthesis" / "Resources" / "Models" / "contrast-ct-demo"
+NAME = "contrast-ct-demo"
 SPACING_MM = 1.5
 NECK = (slice(0, 80), slice(60, 400), slice(60, 460))  # below the skull; without table and head rest
 USUAL_BLOOD_HU = 220.0
@@ -69,10 +69,7 @@ def thorax(data: Path) -> tuple[Volume, Volume]:
 
 def neck(data: Path, folder: Path) -> tuple[Volume, Volume]:
     """Plain (drawn) and enhanced, as it was scanned but for the voxel size."""
-    if not (folder / "head").is_dir():
-        with tarfile.open(data / HEAD_NECK) as archive:
-            archive.extractall(folder / "head", filter="data")
-    whole, _ = read_volume(next(path for path in (folder / "head").iterdir() if path.is_dir()))
+    whole, _ = read_volume(unpacked(data / HEAD_NECK, folder))
     corner = tuple(part.start for part in NECK)[::-1]
     cut = whole.with_array(np.ascontiguousarray(whole.array[NECK]), geometry=whole.geometry.shifted(corner))
     enhanced = resampled(cut, grid_of_spacing(cut, (SPACING_MM,) * 3))
@@ -183,34 +180,19 @@ def main() -> None:
     parser.add_argument("--ship", action="store_true", help="write the bundle to where the module finds it")
     options = parser.parse_args()
     dataset = build_dataset(options.data, options.folder / "dataset")
-
-    def show(fraction: float, message: str) -> None:
-        print(f"\r{fraction:6.1%} {message}    ", end="", flush=True)
-
-    bundle = medgan.train(recipe(), dataset, options.folder / "run", name="contrast-ct-demo", progress=show)
+    bundle = medgan.train(recipe(), dataset, options.folder / "run", name=NAME, progress=show)
     rows = measure(bundle, dataset, options.data, options.folder)
     if options.ship:
-        ship(bundle, dataset, rows)
+        write_shipped(bundle, dataset, rows)
 
 
-def ship(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict]) -> None:
-    """Write the bundle of the run once more, with its card filled, to where the module finds it."""
-    from medgan.bundle_writer import write_bundle
-
-    manifest = bundle.manifest
-    shipped = write_bundle(
-        BUNDLE,
-        "contrast-ct-demo",
-        medgan.recipes.recipe_class("contrast-ct").from_dict(manifest.recipe),
-        manifest.network,
-        bundle.build_generator(),
+def write_shipped(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict]) -> None:
+    """Write the bundle with its card to where the module finds it."""
+    ship(
+        bundle,
         dataset,
         rows,
         title="Synthetic contrast CT (demonstration)",
-        version="1.0.0",
-        licence="Apache-2.0",
-        licence_text=(CHECKOUT / "LICENSE.txt").read_text(encoding="utf-8"),
-        authors="The MedGAN developers",
         intended_use=(
             "Demonstration of the path from pairs to a generator, and a start for training on real pairs. What it "
             "brightens is a guess; not for diagnosis, not for planning, not for finding vessels."
@@ -232,7 +214,6 @@ def ship(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict]) -> None:
             "CNR: contrast of enhanced vessels against soft tissue, in standard deviations of the latter.",
         ],
     )
-    shipped.verify(print)
 
 
 def verdict(row: dict[str, Any]) -> str:

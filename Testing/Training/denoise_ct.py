@@ -33,7 +33,6 @@ from denoise_ct_scans import (  # noqa: E402
     QUARTER,
     build_dataset,
     read_head,
-    unpacked,
     volume,
     whole_hu,
 )  # fmt: skip
@@ -42,9 +41,9 @@ from medgan.dataset import Dataset  # noqa: E402
 from medgan.degrade import calibrate_photons, simulate_low_dose  # noqa: E402
 from medgan.image_io import read_volume  # noqa: E402
 from medgan.volume import Volume  # noqa: E402
+from shipping import ship, show, unpacked  # noqa: E402
 
 NAME = "denoise-ct-multi"
-BUNDLE = CHECKOUT / "MedGANSynthesis" / "Resources" / "Models" / NAME
 # On the head and neck, whose own I0 is 3.8e5, that of the chest gives the noise of about 8 % of the dose.
 CHEST_PHOTONS = 9.5e4
 
@@ -93,21 +92,23 @@ LIMITS = [
 ]
 
 
-def measured_scans(data: Path, folder: Path) -> list[tuple[str, Volume, list[int], float | None]]:
-    """What is measured: name, scan, slices, I0 (calibrated if None)."""
+def measured_scans(data: Path, folder: Path) -> list[tuple[str, bool, Volume, list[int], float | None]]:
+    """What is measured: name, whether the patient (not these slices) was learnt from, scan, slices, I0 (calibrated if
+    None).
+    """
     chest, block, cta, abdomen = (read_volume(data / name, modality="CT")[0] for name in (CHEST, BLOCK, CTA, ABDOMEN))
     neck = read_volume(unpacked(data / HEAD_NECK, folder))[0]
     cta, abdomen = (one.with_array(whole_hu(one.array)) for one in (cta, abdomen))
     head = volume(*read_head(data, folder))
     places = list(NECK_MEASURED)
     return [
-        ("abdomen 3 mm, patient not in training", abdomen, [3, 8, 13, 18, 23, 28], None),
-        ("thorax with contrast 1.5 mm, patient not in training", cta, [20, 40, 60, 80, 100, 120, 140], None),
-        ("head (quiet), patient of the validation", head, list(HEAD_VALIDATED), None),
-        ("abdomen of the chest patient of the training, other slices", chest, [0, 3, 6, 9, 12], None),
-        ("lung base of the chest patient of the training, other slices", block, [2, 9, 16, 23, 30], None),
-        ("head and neck (quiet), patient in training, slices 3 mm or more away", neck, places, None),
-        ("the same head and neck slices at about 8 % of the dose", neck, places, CHEST_PHOTONS),
+        ("abdomen 3 mm, patient not in training", False, abdomen, [3, 8, 13, 18, 23, 28], None),
+        ("thorax with contrast 1.5 mm, patient not in training", False, cta, [20, 40, 60, 80, 100, 120, 140], None),
+        ("head (quiet), patient of the validation", False, head, list(HEAD_VALIDATED), None),
+        ("abdomen of the chest patient of the training, other slices", True, chest, [0, 3, 6, 9, 12], None),
+        ("lung base of the chest patient of the training, other slices", True, block, [2, 9, 16, 23, 30], None),
+        ("head and neck (quiet), patient in training, slices 3 mm or more away", True, neck, places, None),
+        ("the same head and neck slices at about 8 % of the dose", True, neck, places, CHEST_PHOTONS),
     ]
 
 
@@ -125,7 +126,7 @@ def measure(bundle: medgan.Bundle, data: Path, folder: Path) -> list[dict]:
 
 
 def baseline_row(
-    place: Path, name: str, scan: Volume, chosen: list[int], photons: float | None
+    place: Path, name: str, learnt_from: bool, scan: Volume, chosen: list[int], photons: float | None
 ) -> tuple[dict, Volume, Volume]:
     """Metrics of input and classical filters tuned on the truth itself; kept, as they take longer than the network."""
     truth = scan.with_array(np.ascontiguousarray(scan.array[chosen]))
@@ -137,9 +138,7 @@ def baseline_row(
     smooth, width = baselines.best(baselines.gaussian, baselines.GAUSSIAN_WIDTHS, low, truth)
     means, noise = baselines.best(baselines.non_local_means, baselines.NLM_NOISES_HU, low, truth)
     tuned = f"Gaussian {width:g} px, non-local means {noise:g} HU"
-    learnt_from = "in training" in name.replace("not in training", "") or "of the training" in name
-    row = {"case": name, "learnt_from": learnt_from or "same head" in name}  # the patient, not these slices
-    row |= {"slices": len(chosen), "photons": round(photons), "tuned": tuned}
+    row = {"case": name, "learnt_from": learnt_from, "slices": len(chosen), "photons": round(photons), "tuned": tuned}
     for image, result in {"input": low, "gaussian": smooth, "nlm": means}.items():
         values = metrics.summary(truth.array, result.array)
         row |= {f"{image}_{key}": round(value, 4) for key, value in values.items()}
@@ -151,10 +150,6 @@ def baseline_row(
 
 def train(dataset: Dataset, folder: Path, start: Path | None) -> medgan.Bundle:
     """Both legs, the second from the averaged weights of the first, and the mean of their ends."""
-
-    def show(fraction: float, message: str) -> None:
-        print(f"\r{fraction:6.1%} {message}    ", end="", flush=True)
-
     ends: list[medgan.Bundle] = []
     for number, leg in enumerate(LEGS):
         recipe = medgan.recipes.get("denoise-ct", **{**REGRESSION, **leg})
@@ -174,25 +169,15 @@ def as_bundle(weights: dict, dataset: Dataset, folder: Path) -> medgan.Bundle:
     return write_bundle(folder / "bundle", NAME, recipe, recipe.measured_spec(generator), generator, dataset, [])
 
 
-def ship(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict]) -> None:
-    """Write the bundle of the run once more, with its card filled, to where the module finds it."""
-    from medgan.bundle_writer import write_bundle
-
-    manifest = bundle.manifest
-    shipped = write_bundle(
-        BUNDLE,
-        NAME,
-        medgan.recipes.recipe_class("denoise-ct").from_dict(manifest.recipe),
-        manifest.network,
-        bundle.build_generator(),
+def write_shipped(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict]) -> None:
+    """Write the bundle with its card to where the module finds it."""
+    ship(
+        bundle,
         dataset,
         rows,
         title="Low-dose CT denoising (CNCL, several scans)",
         version="2.0.0",
         change="trained on two patients, on several grids and doses; was denoise-ct-chest",
-        licence="Apache-2.0",
-        licence_text=(CHECKOUT / "LICENSE.txt").read_text(encoding="utf-8"),
-        authors="The MedGAN developers",
         schedule=SCHEDULE,
         intended_use=(
             "Research on CT noise: demonstration of MedGAN, and a start for training on your own scans. "
@@ -200,7 +185,6 @@ def ship(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict]) -> None:
         ),
         limits=LIMITS,
     )
-    shipped.verify(print)
 
 
 def main() -> None:
@@ -212,7 +196,7 @@ def main() -> None:
     options = parser.parse_args()
     dataset = build_dataset(options.data, options.folder)
     bundle = train(dataset, options.folder, options.start)
-    ship(bundle, dataset, measure(bundle, options.data, options.folder))
+    write_shipped(bundle, dataset, measure(bundle, options.data, options.folder))
 
 
 if __name__ == "__main__":

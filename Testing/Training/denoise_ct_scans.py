@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from medgan.dataset import Case, Dataset
 from medgan.degrade import LowDoseSimulator, calibrate_photons
 from medgan.image_io import read_volume, write_volume
 from medgan.volume import Geometry, Volume
+from shipping import unpacked
 
 CHEST = "ct/chest_abdomen_noncontrast_andrei_57_slices_every_4mm.nii.gz"
 BLOCK = "ct/chest_noncontrast_1mm_andrei_z064-095.nii.gz"
@@ -102,15 +102,6 @@ def grids(data: Path, folder: Path) -> list[Grid]:
         coarse("chest-mean3", "andrei", averaged(body[1::2], 3), 3 * body_mm),
         coarse("neck-thick-mean2", "weasis", averaged(thick[1::2], 2), 2 * neck_mm),
     ]
-
-
-def unpacked(archive: Path, folder: Path) -> Path:
-    """The one folder of images in an archive."""
-    place = folder / archive.name.split(".")[0]
-    if not place.is_dir():
-        with tarfile.open(archive) as files:
-            files.extractall(place, filter="data")
-    return next(path for path in place.iterdir() if path.is_dir())
 
 
 def read_head(data: Path, folder: Path) -> tuple[np.ndarray, float]:

@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import json
 import sys
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +32,11 @@ from medgan.recipes.base import Recipe  # noqa: E402
 from medgan.synthetic_contrast import draw, tissues  # noqa: E402
 from medgan.volume import Geometry, Volume  # noqa: E402
 from medgan.working_grid import canonical, grid_of_spacing, resampled  # noqa: E402
+from shipping import ship, show, unpacked  # noqa: E402
 
 HEAD_NECK = "ct/head_neck_contrast_1mm_weasis_dicom_j2k_185.tar.xz"
 HEAD_TILTED = "dicom_edge/ge_head_ct_gantry_tilt_variable_spacing.tar.xz"
-BUNDLE = CHECKOUT / "MedGANSynthesis" / "Resources" / "Models" / "mr-to-ct-head-demo"
+NAME = "mr-to-ct-head-demo"
 TEMPLATE = ("mr_ct/template_t1_mni_2mm.nii.gz", "mr_ct/template_ct_hu_mni_2mm.nii.gz")
 PATIENTS = ("weasis", "ge")
 SPACING_MM = 2.0
@@ -69,20 +69,11 @@ COMPARED = ("mae_hu_body", "bias_hu_body", "psnr_db_synthrad2025", "edge_ratio")
 
 def heads(data: Path, folder: Path) -> dict[str, Volume]:
     """The real CTs, 1 mm voxels, axes to right, anterior and superior."""
-    neck, _ = read_volume(_unpacked(data / HEAD_NECK, folder))
+    neck, _ = read_volume(unpacked(data / HEAD_NECK, folder))
     neck = canonical(neck)
     neck = resampled(neck, grid_of_spacing(neck, (1.0, 1.0, 1.0)), linear=True)
     neck = neck.with_array(neck.array[NECK_SLICES:], geometry=neck.geometry.shifted((0, 0, NECK_SLICES)))
-    return {"weasis": neck, "ge": canonical(upright(_unpacked(data / HEAD_TILTED, folder)))}
-
-
-def _unpacked(archive: Path, folder: Path) -> Path:
-    """The folder of DICOM files of an archive, unpacked once."""
-    target = folder / archive.name.split(".")[0]
-    if not target.is_dir():
-        with tarfile.open(archive) as files:
-            files.extractall(target, filter="data")
-    return next(path for path in target.iterdir() if path.is_dir())
+    return {"weasis": neck, "ge": canonical(upright(unpacked(data / HEAD_TILTED, folder)))}
 
 
 def upright(folder: Path, spacing_mm: float = 1.0) -> Volume:
@@ -191,11 +182,6 @@ def recipe(**overrides: Any) -> Recipe:
     return medgan.recipes.get("mr-to-ct", **{"epochs": 45, **overrides})
 
 
-def show(fraction: float, message: str) -> None:
-    """Progress in one line."""
-    print(f"\r{fraction:6.1%} {message}    ", end="", flush=True)
-
-
 def measure(bundle: Bundle, dataset: Dataset, comparison: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
     """Rows of the card: the templates, beside what needs no network, and what a discriminator made of them."""
     table = medgan.evaluate(bundle, few(dataset), "cpu", out_dir=folder / "report")
@@ -232,26 +218,22 @@ def measure_draws(bundle: Bundle, dataset: Dataset, data: Path, folder: Path) ->
     return rows
 
 
-def ship(bundle: Bundle, dataset: Dataset, rows: list[dict[str, Any]]) -> None:
-    """Write the bundle of the run once more, with its card filled, to where the module finds it."""
-    from medgan.bundle_writer import write_bundle
-
-    manifest = bundle.manifest
-    shipped = write_bundle(
-        BUNDLE, BUNDLE.name, recipe(), manifest.network, bundle.build_generator(), dataset, rows,
+def write_shipped(bundle: Bundle, dataset: Dataset, rows: list[dict[str, Any]]) -> None:
+    """Write the bundle with its card to where the module finds it."""
+    ship(
+        bundle,
+        dataset,
+        rows,
         title="Head MR (T1) to synthetic CT (demo)",
-        version="1.0.0",
         licence="CC-BY-4.0",
         licence_text=LICENCE,
-        authors="The MedGAN developers",
         schedule=SCHEDULE,
         intended_use=(
             "Demonstration of MedGAN, and a start for training on your own pairs. Not for diagnosis, attenuation "
             "correction or dose calculation."
         ),
         limits=LIMITS,
-    )  # fmt: skip
-    shipped.verify(print)
+    )
 
 
 def main() -> None:
@@ -261,10 +243,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared" / "data")
     options = parser.parse_args()
     dataset = build_dataset(options.data, options.folder / "dataset")
-    bundle = medgan.train(recipe(), dataset, options.folder / "run", progress=show, name=BUNDLE.name)
+    bundle = medgan.train(recipe(), dataset, options.folder / "run", progress=show, name=NAME)
     comparison = compare_adversarial(bundle, dataset, options.folder)
     rows = measure(bundle, dataset, comparison, options.folder)
-    ship(bundle, dataset, rows + measure_draws(bundle, dataset, options.data, options.folder))
+    write_shipped(bundle, dataset, rows + measure_draws(bundle, dataset, options.data, options.folder))
 
 
 if __name__ == "__main__":

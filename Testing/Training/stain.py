@@ -28,11 +28,11 @@ from medgan.image_io import read_volume, write_volume  # noqa: E402
 from medgan.metrics import staining  # noqa: E402
 from medgan.restaining import Restaining  # noqa: E402
 from medgan.volume import Volume  # noqa: E402
+from shipping import ship, show  # noqa: E402
 
 SLIDE = "histology/CMU-1-Small-Region.svs"
 FOREIGN = ("torchstain_source", "torchstain_target", "veta_example1", "veta_example2")
 NAME = "stain-he-cmu1"
-BUNDLE = CHECKOUT / "MedGANSynthesis" / "Resources" / "Models" / NAME
 COLUMNS = (450, 1950)  # where the tissue lies
 TRAIN_ROWS = ((0, 1640), (2314, 2967))
 VALIDATION_ROWS = (1690, 1850)
@@ -222,45 +222,28 @@ def main() -> None:
     dataset = build_dataset(options.data, options.folder / "dataset")
     recipe = medgan.recipes.get("stain", input=options.input, **SETTINGS)
     run = options.folder / options.input
-
-    def show(fraction: float, message: str) -> None:
-        print(f"{fraction:6.1%} {message}", flush=True)
-
     bundle = medgan.train(recipe, dataset, run, name=NAME, progress=show)
     rows = measure(bundle, options.data)
     write_json(run / "measured.json", {"rows": rows})
     for row in rows:
         print(row)
     if options.ship:
-        ship(bundle, dataset, rows)
+        write_shipped(bundle, dataset, rows)
 
 
-def ship(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict]) -> None:
-    """Write the bundle of the run once more, with its card filled, to where the module finds it."""
-    from medgan.bundle_writer import write_bundle
-
-    manifest = bundle.manifest
-    recipe = medgan.recipes.recipe_class("stain").from_dict(manifest.recipe)
-    shipped = write_bundle(
-        BUNDLE,
-        NAME,
-        recipe,
-        manifest.network,
-        bundle.build_generator(),
+def write_shipped(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict]) -> None:
+    """Write the bundle with its card to where the module finds it."""
+    ship(
+        bundle,
         dataset,
         rows,
         title="H&E stain transfer (into the colors of CMU-1)",
-        version="1.0.0",
-        licence="Apache-2.0",
-        licence_text=(CHECKOUT / "LICENSE.txt").read_text(encoding="utf-8"),
-        authors="The MedGAN developers",
         intended_use=(
             "Research on stain normalization: demonstration of MedGAN, and a start for training on your own "
             "laboratory's slides. Not for diagnosis."
         ),
         limits=LIMITS,
     )
-    shipped.verify(print)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ from medgan.image_io import read_volume, write_volume  # noqa: E402
 from medgan.metrics.head import inside_head, intensity_range  # noqa: E402
 from medgan.volume import Geometry, Volume  # noqa: E402
 from medgan.working_grid import canonical, grid_of_spacing, resampled  # noqa: E402
+from shipping import ship, show  # noqa: E402
 
-MODELS = CHECKOUT / "MedGANSynthesis" / "Resources" / "Models"
 SUBJECTS = {
     "hanke": ("mr_t1/t1_hanke_0p67mm_headcrop.nii.gz", "0.67 mm, 3 T (datalad/example-dicom-structural)", "PDDL-1.0"),
     "mne": ("mr_t1/t1_mne_ecog_1mm.mgz", "1 mm, conformed (mne-tools/mne-misc-data)", "BSD-3-Clause"),
@@ -132,7 +132,6 @@ def measure(bundle: medgan.Bundle, dataset: Dataset) -> list[dict]:
         coarse, truth = dataset.volumes(case)
         mask = body_mask(truth)
         value_range = intensity_range(truth.array, mask)
-        started = time.monotonic()
         images = {"linear": resampled(coarse, truth, linear=True), "bspline": resampled(coarse, truth)}
         started = time.monotonic()
         images["output"] = synthesizer(coarse).volume
@@ -164,37 +163,23 @@ def main() -> None:
     settings |= {"epochs": options.epochs} if options.epochs else {}
     recipe = medgan.recipes.get("superres-mr", factor=options.factor, **settings)
 
-    def show(fraction: float, message: str) -> None:
-        print(f"\r{fraction:6.1%} {message}    ", end="", flush=True)
-
     name = f"superres-mr-{options.factor}"
     out = run / ("run-on" if options.start_from else "run")
     bundle = medgan.train(recipe, dataset, out, name=name, progress=show, start_from=options.start_from)
     rows = measure(bundle, dataset)
     if options.ship:
-        ship(bundle, dataset, rows, options.test)
+        write_shipped(bundle, dataset, rows, options.test)
 
 
-def ship(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict], test: str) -> None:
-    """Write the bundle of the run once more, with its card filled, to where the module finds it."""
-    from medgan.bundle_writer import write_bundle
-
-    manifest = bundle.manifest
-    factor = manifest.recipe["factor"]
+def write_shipped(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict], test: str) -> None:
+    """Write the bundle with its card to where the module finds it."""
+    factor = bundle.manifest.recipe["factor"]
     through_plane = factor == "1x1x4"
-    shipped = write_bundle(
-        MODELS / bundle.name,
-        bundle.name,
-        medgan.recipes.recipe_class("superres-mr").from_dict(manifest.recipe),
-        manifest.network,
-        bundle.build_generator(),
+    ship(
+        bundle,
         dataset,
         rows,
         title=f"MR super-resolution {factor} " + ("(thinner slices)" if through_plane else "(T1 head)"),
-        version="1.0.0",
-        licence="Apache-2.0",
-        licence_text=(CHECKOUT / "LICENSE.txt").read_text(encoding="utf-8"),
-        authors="The MedGAN developers",
         schedule=SCHEDULES[factor],
         intended_use="Research: viewing and processing T1 heads on a finer grid. Not for diagnosis.",
         limits=[
@@ -217,7 +202,6 @@ def ship(bundle: medgan.Bundle, dataset: Dataset, rows: list[dict], test: str) -
             ),
         ],
     )
-    shipped.verify(print)
 
 
 if __name__ == "__main__":

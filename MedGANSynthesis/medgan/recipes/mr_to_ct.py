@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from ..errors import InputError
-from ..intensity import AIR_HU, FixedScale, PercentileScale, Scale, SliceRange
+from ..intensity import AIR_HU, PercentileScale, Scale, SliceRange
 from ..network import NetworkSpec
 from ..parameters import parameter
-from ..target import Target
 from ..tile_plan import Triple
-from .base import Recipe
+from .synthetic_ct import SyntheticCT
 
 if TYPE_CHECKING:
     from ..objectives.base import Objective
@@ -32,7 +31,7 @@ PLANES = {"axial": (0,), "coronal": (1,), "sagittal": (2,), "all": (0, 1, 2)}
 
 
 @dataclass(frozen=True)
-class MRToCT(Recipe):
+class MRToCT(SyntheticCT):
     """Parameters of the task ``mr-to-ct``; field metadata holds label, help, unit and range of each."""
 
     TASK: ClassVar[str] = "mr-to-ct"
@@ -125,28 +124,13 @@ class MRToCT(Recipe):
         0, label="Context slices", minimum=0, maximum=4, unit="slices",
         help="Neighbouring slices on each side given to a 2-D network (2.5-D).",
     )  # fmt: skip
-    working_spacing: float = parameter(
-        2.0, label="Working spacing", minimum=0.0, maximum=10.0, unit="mm",
-        help="Voxel size images are resampled to for the network, and back after it; 0 keeps their own.",
-    )  # fmt: skip
     patch_size: int = parameter(
         64, label="Patch size", minimum=16, maximum=1024, unit="voxels",
         help="Side of the training patches, squares or cubes.",
     )  # fmt: skip
-    ct_low: float = parameter(
-        AIR_HU, label="CT window, low", minimum=-2000.0, maximum=0.0, unit="HU", help="HU below are cut off."
-    )
-    ct_high: float = parameter(
-        3071.0, label="CT window, high", minimum=100.0, maximum=20000.0, unit="HU",
-        help="HU above are cut off; 1000 as published loses cortical bone.",
-    )  # fmt: skip
     mr_normalisation: str = parameter(
         "volume-percentiles", label="MR normalisation", choices=("volume-percentiles", "slice-range"),
         help="'slice-range' is published, for axial slices only; adjacent slices then differ in brightness.",
-    )  # fmt: skip
-    mask: bool = parameter(
-        True, label="Body mask",
-        help="Learn inside the body only; outside, the MR is set to its smallest value and the CT to air.",
     )  # fmt: skip
     contrast_augmentation: bool = parameter(
         True, label="Random contrast", help="Change brightness, contrast curve and noise of each MR patch at random."
@@ -233,18 +217,6 @@ class MRToCT(Recipe):
     def source_scale(self) -> Scale:
         """MR to about -1 .. 1."""
         return SliceRange() if self.mr_normalisation == "slice-range" else PercentileScale()
-
-    def target(self) -> Target:
-        """A CT in HU; the window is -1 .. 1 to the network."""
-        middle, half = (self.ct_low + self.ct_high) / 2, (self.ct_high - self.ct_low) / 2
-        return Target(
-            modality="CT",
-            units="HU",
-            channels=1,
-            scale=FixedScale(middle, half),
-            outside=AIR_HU if self.mask else None,
-            value_range=(self.ct_low, self.ct_high),
-        )
 
     def patch_shape(self) -> Triple:
         """A square of a slice, or a cube."""

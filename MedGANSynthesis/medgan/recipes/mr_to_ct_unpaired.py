@@ -12,12 +12,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..intensity import AIR_HU, FixedScale, PercentileScale, Scale
+from ..intensity import PercentileScale, Scale
 from ..network import NetworkSpec
 from ..parameters import parameter
-from ..target import Target
 from ..tile_plan import Triple
-from .base import Recipe
+from .synthetic_ct import SyntheticCT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MRToCTUnpaired(Recipe):
+class MRToCTUnpaired(SyntheticCT):
     """Parameters of the task ``mr-to-ct-unpaired``; field metadata holds label, help, unit and range of each."""
 
     TASK: ClassVar[str] = "mr-to-ct-unpaired"
@@ -99,15 +98,8 @@ class MRToCTUnpaired(Recipe):
     discriminator_width: int = parameter(
         32, label="Discriminator width", minimum=4, maximum=256, unit="channels", help="Channels of its first layer."
     )
-    working_spacing: float = parameter(
-        2.0, label="Working spacing", minimum=0.0, maximum=10.0, unit="mm",
-        help="Voxel size images are resampled to for the network, and back after it; 0 keeps their own.",
-    )  # fmt: skip
     patch_size: int = parameter(
         64, label="Patch size", minimum=32, maximum=1024, unit="pixels", help="Side of the square training patches."
-    )
-    ct_low: float = parameter(
-        AIR_HU, label="CT window, low", minimum=-2000.0, maximum=0.0, unit="HU", help="HU below are cut off."
     )
     ct_high: float = parameter(
         2000.0, label="CT window, high", minimum=100.0, maximum=20000.0, unit="HU", help="HU above are cut off."
@@ -165,18 +157,6 @@ class MRToCTUnpaired(Recipe):
     def source_scale(self) -> Scale:
         """MR to -1 .. 1 by percentiles of the whole volume."""
         return PercentileScale(clipped=True)
-
-    def target(self) -> Target:
-        """A CT in HU; the window is -1 .. 1 to the network."""
-        middle, half = (self.ct_low + self.ct_high) / 2, (self.ct_high - self.ct_low) / 2
-        return Target(
-            modality="CT",
-            units="HU",
-            channels=1,
-            scale=FixedScale(middle, half),
-            outside=AIR_HU if self.mask else None,
-            value_range=(self.ct_low, self.ct_high),
-        )
 
     def patch_shape(self) -> Triple:
         """A square of a slice."""

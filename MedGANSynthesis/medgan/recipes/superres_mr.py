@@ -25,6 +25,7 @@ from ..intensity import PercentileScale, Scale
 from ..network import NetworkSpec
 from ..parameters import parameter
 from ..tile_plan import Triple
+from ..triples import triple
 from .base import Recipe
 
 if TYPE_CHECKING:
@@ -256,13 +257,12 @@ class SuperResolutionMR(Recipe):
 
     def patch_shape(self) -> Triple:
         """See :meth:`Recipe.patch_shape`."""
-        parts = self.patch_size.lower().split("x")
-        if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        shape = triple(self.patch_size)
+        if shape is None:
             raise InputError(
                 f"The patch size must be three whole numbers such as 24x24x24 (i x j x k), not '{self.patch_size}'."
             )
-        i, j, k = map(int, parts)
-        return (k, j, i)
+        return shape
 
     def flip_axes(self) -> tuple[int, ...]:
         """Texture and edges of a small patch know no left, up or front."""
