@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,7 +20,21 @@ SPACING_TOLERANCE = 1.5
 FIELD_TOLERANCE = 1.5
 FITTED_SCALES = ("percentiles", "slice-range")
 """Scales that bring images of every range to the same numbers."""
+_GRAVE = "do not trust the result"
 _MOST_VOXELS = 200_000
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a volume suits a generator.
+
+    Args:
+        level: "good", "caution" (look at the result with care) or "unsuitable" (it cannot be used, or not be trusted).
+        reasons: one sentence each, the gravest first; for "good" one that says what was compared.
+    """
+
+    level: str
+    reasons: list[str]
 
 
 def check(volume: Volume, manifest: Manifest) -> list[str]:
@@ -32,10 +47,38 @@ def check(volume: Volume, manifest: Manifest) -> list[str]:
         raise InputError(
             f"The volume has {volume.non_finite} voxels that are no number (NaN or infinite); replace them first."
         )
-    if manifest.network.canonical:  # as the training data are described
-        volume = canonical(volume)
     warnings = _modality(volume, manifest) + _intensities(volume, manifest)
-    return warnings + _extent(volume, manifest)
+    return warnings + _extent(_as_trained(volume, manifest), manifest)
+
+
+def judge(volume: Volume, manifest: Manifest) -> Verdict:
+    """:func:`check` as a traffic light; what cannot be used at all is unsuitable instead of an error."""
+    if volume.channels != manifest.channels:
+        return Verdict("unsuitable", [wrong_components(volume, manifest)])
+    try:
+        warnings = check(volume, manifest)
+    except InputError as error:
+        return Verdict("unsuitable", [str(error)])
+    grave = [warning for warning in warnings if _GRAVE in warning]
+    if grave:
+        return Verdict("unsuitable", grave + [warning for warning in warnings if warning not in grave])
+    compared = _compared(volume, manifest)
+    if not manifest.fingerprint or not compared:
+        unknown = "The model does not say what images it was trained on, so this one cannot be compared with them."
+        return Verdict("caution", [*warnings, unknown])
+    if warnings:
+        return Verdict("caution", warnings)
+    *before, last = compared
+    are = f"{', '.join(before)} and {last} are like those" if before else f"{last} is like that"
+    return Verdict("good", [f"{are[0].upper()}{are[1:]} of the training data."])
+
+
+def wrong_components(volume: Volume, manifest: Manifest) -> str:
+    """The sentence for a volume with other components than the generator takes."""
+    return (
+        f"'{manifest.title}' takes images of {manifest.channels} component(s) per voxel, "
+        f"this one has {volume.channels}."
+    )
 
 
 def fingerprint(volumes: Iterable[Volume], patients: int) -> dict:
@@ -62,14 +105,33 @@ def _sample(array: np.ndarray) -> np.ndarray:
     return flat[:: max(1, flat.size // _MOST_VOXELS)].astype(np.float32)
 
 
+def _as_trained(volume: Volume, manifest: Manifest) -> Volume:
+    """With the axes by which the training data are described."""
+    return canonical(volume) if manifest.network.canonical else volume
+
+
+def _compared(volume: Volume, manifest: Manifest) -> list[str]:
+    """What of a volume was compared with the training data."""
+    compared = ["modality"] if manifest.modality and volume.modality else []
+    if "spacing_mm" in manifest.fingerprint and not _is_picture(volume, manifest):
+        compared.append("voxel spacing")
+    if manifest.fingerprint.get("percentiles") and manifest.intensity.get("kind") not in FITTED_SCALES:
+        compared.append("intensities")
+    if "field_of_view_mm" in manifest.fingerprint and manifest.modality != "SM":
+        compared.append("field of view")
+    return compared
+
+
+def _is_picture(volume: Volume, manifest: Manifest) -> bool:
+    """Whether it is a picture of a slide that does not tell the size of its pixels."""
+    return manifest.modality == "SM" and bool(np.all(volume.geometry.spacing_mm == 1.0))
+
+
 def _modality(volume: Volume, manifest: Manifest) -> list[str]:
     if manifest.modality and volume.modality and volume.modality != manifest.modality:
-        return [
-            f"This is a {volume.modality} volume, but the model was trained on {manifest.modality}; "
-            "do not trust the result."
-        ]
+        return [f"This is a {volume.modality} volume, but the model was trained on {manifest.modality}; {_GRAVE}."]
     if manifest.units and volume.units and volume.units != manifest.units:
-        return [f"The values are in {volume.units}, but the model expects {manifest.units}; do not trust the result."]
+        return [f"The values are in {volume.units}, but the model expects {manifest.units}; {_GRAVE}."]
     return []
 
 
@@ -85,7 +147,7 @@ def _intensities(volume: Volume, manifest: Manifest) -> list[str]:
     if manifest.units == "HU" and low >= -100 and not stated:
         return [
             f"The darkest voxels are at {low:.6g}, but in Hounsfield units air is at -1000: this looks like an MR, "
-            "or a CT without its rescale intercept; unless it is a crop without any air, do not trust the result."
+            f"or a CT without its rescale intercept; unless it is a crop without any air, {_GRAVE}."
         ]
     if manifest.units == "HU" and values.min() < PADDING_BELOW_HU < values.max():
         # one value far below air is what scanners put outside their field of view
@@ -100,8 +162,8 @@ def _intensities(volume: Volume, manifest: Manifest) -> list[str]:
 
 def _extent(volume: Volume, manifest: Manifest) -> list[str]:
     warnings = []
-    if manifest.modality == "SM" and np.all(volume.geometry.spacing_mm == 1.0):
-        return []  # a picture that does not tell the size of its pixels
+    if _is_picture(volume, manifest):
+        return []
     # Axes a 2-D network without context never looks along cannot matter.
     axes = (0, 1) if manifest.network.dimensions == 2 and manifest.network.context == 0 else (0, 1, 2)
     quantities = (

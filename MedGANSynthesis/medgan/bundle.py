@@ -2,6 +2,7 @@
 
 ``configs/metadata.json``, ``configs/inference.json``, ``models/model.safetensors``, ``models/selftest.safetensors``,
 ``docs/README.md``, ``LICENSE``. Loading reads the metadata only; torch is imported by the calls that need the weights.
+A network that somebody else made is ``models/model.ts`` or ``models/model.onnx`` instead of weights.
 """
 
 from __future__ import annotations
@@ -20,10 +21,15 @@ from . import applicability
 from .errors import BundleError, InputError, MedGANError, missing_package
 from .files import file_sha256
 from .manifest import Manifest
+from .options import ApplyOptions
+from .tile_plan import Box
 from .volume import Geometry, Volume
 
 WEIGHTS = "models/model.safetensors"
+NETWORKS = {"torchscript": "models/model.ts", "onnx": "models/model.onnx"}
 SELFTEST = "models/selftest.safetensors"
+TRAINED = "trained"
+"""Folder within a user's folder of models that holds those trained here."""
 PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".bin")
 SELFTEST_TOLERANCE = 0.02  # of the output's range: half precision kernels differ between processors
 
@@ -41,6 +47,11 @@ class OutputSpec:
     units: str
     modality: str
     keeps_source: bool = True
+
+    def is_like(self, other: OutputSpec) -> bool:
+        """Whether both are images of the same meaning on the same grid."""
+        same_grid = self.shape == other.shape and self.geometry.is_close(other.geometry)
+        return same_grid and (self.units, self.modality) == (other.units, other.modality)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,54 +136,76 @@ class Bundle:
 
     @property
     def weights(self) -> Path:
-        """The weights file."""
-        return self.path / WEIGHTS
+        """The weights file; of a foreign generator the whole network."""
+        return self.path / NETWORKS.get(self.manifest.generator, WEIGHTS)
 
     def outputs(
-        self, volume: Volume, target_spacing_mm: tuple[float, float, float] | None = None
+        self, volume: Volume, options: ApplyOptions | None = None, region: Box | None = None
     ) -> dict[str, OutputSpec]:
-        """What applying the bundle to ``volume`` will give.
+        """What applying the bundle to ``volume`` will give: "image", and "spread" if the options ask for one.
 
-        Integers stay integers of the same type where the result has the units of the source; otherwise float32.
+        Integers stay integers of the same type where the result has the units of the source; otherwise float32, as the
+        spread always is, which is scalar also for colors. The grid is that of the region.
 
         Args:
-            target_spacing_mm: see :class:`~medgan.synthesizer.Synthesizer`.
+            options, region: see :class:`~medgan.synthesizer.Synthesizer`.
 
         Raises:
-            InputError: the volume has the wrong number of components, or the spacing of the result is not free.
+            InputError: the volume has the wrong number of components, the region does not lie within it, or the
+                options ask for something that this generator cannot do.
         """
         manifest, target = self.manifest, self.manifest.result()
+        options = options or ApplyOptions()
         if volume.channels != manifest.channels:
-            raise InputError(
-                f"'{self.title}' takes images of {manifest.channels} component(s) per voxel, "
-                f"this one has {volume.channels}."
-            )
+            raise InputError(applicability.wrong_components(volume, manifest))
+        options.check_for(manifest)
+        grid, box = self.input_region(volume, options, region)
         scale = manifest.network.scale
-        grid = volume if target_spacing_mm is None else self.input_grid(volume, target_spacing_mm)
-        shape = tuple(size * factor for size, factor in zip(grid.grid_shape, scale, strict=True))
-        geometry = grid.geometry if scale == (1, 1, 1) else grid.geometry.shifted((0, 0, 0), scale[::-1])
+        shape = tuple(size * factor for size, factor in zip(box.shape, scale, strict=True))
+        geometry = grid.geometry
+        if any(box.start) or scale != (1, 1, 1):
+            geometry = geometry.shifted(box.start[::-1], scale[::-1])
         units = target.units or manifest.units or volume.units
         same_units = target.keeps_source and (units == volume.units or not volume.units)
         dtype = volume.array.dtype if same_units and volume.array.dtype.kind in "iu" else np.dtype(np.float32)
         modality = target.modality or manifest.modality or volume.modality
         channels = target.channels or volume.channels
-        shape = shape if channels == 1 else (*shape, channels)
-        return {"image": OutputSpec(shape, dtype.name, geometry, units, modality, target.keeps_source)}
+        full = shape if channels == 1 else (*shape, channels)
+        specs = {"image": OutputSpec(full, dtype.name, geometry, units, modality, target.keeps_source)}
+        if options.spread != "none":
+            specs["spread"] = OutputSpec(shape, "float32", geometry, units, modality, keeps_source=False)
+        return specs
+
+    def input_region(self, volume: Volume, options: ApplyOptions, region: Box | None) -> tuple[Volume, Box]:
+        """The grid that the network is given (the volume's own, or an empty one of the spacing asked for), and the box
+        of it to be computed for a region of the volume (None: all).
+
+        Raises:
+            InputError: the region does not lie within the volume, or there is no such grid.
+        """
+        from .working_grid import covering
+
+        whole = Box((0, 0, 0), volume.grid_shape)
+        if region is not None and region.overlap(whole) != region:
+            raise InputError(
+                f"The region from {region.start} to {region.stop} (k, j, i) is empty or does not lie within the "
+                f"volume of {volume.grid_shape} voxels; choose another one."
+            )
+        if options.target_spacing_mm is None:
+            return volume, region or whole
+        grid = self.input_grid(volume, options.target_spacing_mm)
+        return grid, Box((0, 0, 0), grid.grid_shape) if region is None else covering(region, volume, grid)
 
     def input_grid(self, volume: Volume, target_spacing_mm: tuple[float, float, float]) -> Volume:
         """The empty grid that a super-resolving network has to be given to yield exactly this spacing.
 
         Raises:
-            InputError: the network does not super-resolve, or a spacing is not positive or wider than the volume.
+            InputError: a spacing is not positive or wider than the volume.
         """
         from .working_grid import grid_of_spacing
 
         factor = self.manifest.network.scale[::-1]
-        if factor == (1, 1, 1):
-            raise InputError(f"'{self.title}' keeps the grid of the source; leave the target spacing out.")
-        spacing_mm = tuple(float(value) for value in target_spacing_mm)
-        if len(spacing_mm) != 3 or not all(np.isfinite(value) and value > 0 for value in spacing_mm):
-            raise InputError(f"The target spacing {target_spacing_mm} must be three positive numbers in mm.")
+        spacing_mm = ApplyOptions(target_spacing_mm=target_spacing_mm).target_spacing_mm
         extent_mm = volume.geometry.spacing_mm * volume.grid_shape[::-1]
         if any(step > extent for step, extent in zip(spacing_mm, extent_mm, strict=True)):
             raise InputError(f"The target spacing {spacing_mm} mm is wider than the whole volume; choose a finer one.")
@@ -186,6 +219,10 @@ class Bundle:
         """
         return applicability.check(volume, self.manifest)
 
+    def judge(self, volume: Volume) -> applicability.Verdict:
+        """Whether ``volume`` suits the generator, with the reasons; never raises, see :mod:`medgan.applicability`."""
+        return applicability.judge(volume, self.manifest)
+
     def build_generator(self) -> Any:
         """The generator with its weights, a torch module in evaluation mode on the CPU, float32.
 
@@ -196,12 +233,12 @@ class Bundle:
         from . import recipes
         from .device import require_torch
 
-        if self.sha256 != self.measured_sha256:
-            raise BundleError(
-                f"The weights of '{self.title}' are not the ones its metadata describes (SHA-256 differs); "
-                "install it again."
-            )
+        self.check_sha256()
         require_torch()
+        if self.manifest.is_foreign:
+            from .foreign import load_network
+
+            return load_network(self.weights, self.manifest.network)
         try:
             recipe = recipes.recipe_class(self.task).from_dict(self.manifest.recipe)
         except (InputError, KeyError) as error:
@@ -243,6 +280,18 @@ class Bundle:
         except OSError as error:
             raise BundleError(f"{self.weights} cannot be read ({error.strerror}); check its permissions.") from error
 
+    def check_sha256(self) -> None:
+        """Check that the weights are those of the metadata.
+
+        Raises:
+            BundleError: they are missing, unreadable or others.
+        """
+        if self.sha256 != self.measured_sha256:
+            raise BundleError(
+                f"The weights of '{self.title}' are not the ones its metadata describes (SHA-256 differs); "
+                "install it again."
+            )
+
     def verify(self, report: Callable[[str], None] | None = None) -> None:
         """Check everything that can be checked: files, hash, network, halo, self-test.
 
@@ -279,25 +328,35 @@ class Bundle:
                 f"The bundle {self.path} holds its weights as {pickled[0]}, a format that can run foreign code "
                 "when opened; ask for a bundle with safetensors weights."
             )
-        return f"The bundle {self.path} lacks its weights ({WEIGHTS}); install it again."
+        return f"The bundle {self.path} lacks its weights (models/{self.weights.name}); install it again."
+
+
+def user_folders() -> list[Path]:
+    """Where the user's own bundles are: ``$MEDGAN_MODELS`` (several, separated as in PATH), then ``~/.medgan/models``."""
+    named = [Path(entry) for entry in os.environ.get("MEDGAN_MODELS", "").split(os.pathsep) if entry]
+    return [*named, Path.home() / ".medgan" / "models"]
 
 
 def search_folders() -> list[Path]:
-    """Where bundles are looked for: ``$MEDGAN_MODELS`` (several, separated as in PATH),
-    the user's, the shipped ones.
-    """
+    """Where bundles are looked for: the user's folders, each with what was trained here, then the shipped ones."""
     package = Path(__file__).resolve().parent
-    named = [Path(entry) for entry in os.environ.get("MEDGAN_MODELS", "").split(os.pathsep) if entry]
-    return [*named, Path.home() / ".medgan" / "models", package.parent / "Resources" / "Models", package / "models"]
+    own = [path for folder in user_folders() for path in (folder, folder / TRAINED)]
+    return [*own, package.parent / "Resources" / "Models", package / "models"]
+
+
+def bundle_folders(folder: Path) -> list[Path]:
+    """The folders in a search folder that are meant to be bundles; hidden ones are still being written."""
+    found = (metadata.parent.parent for metadata in folder.glob("*/configs/metadata.json"))
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def find_bundles(task: str | None = None) -> list[Bundle]:
     """All bundles in the search folders that can be read, of one task or of all; the first of a name wins."""
     found: dict[str, Bundle] = {}
     for folder in search_folders():
-        for metadata in sorted(folder.glob("*/configs/metadata.json")):
+        for path in bundle_folders(folder):
             try:
-                bundle = Bundle.load(metadata.parent.parent)
+                bundle = Bundle.load(path)
             except BundleError:
                 continue  # a damaged bundle must not hide the others; naming it by path tells what is wrong
             if task in (None, bundle.task):

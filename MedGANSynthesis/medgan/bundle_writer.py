@@ -13,10 +13,11 @@ import numpy as np
 
 from . import __version__
 from .applicability import fingerprint
-from .bundle import SELFTEST, WEIGHTS, Bundle
+from .bundle import NETWORKS, SELFTEST, WEIGHTS, Bundle
 from .dataset import Dataset
 from .errors import InputError
 from .files import file_sha256, write_json
+from .intensity import FixedScale
 from .manifest import Manifest
 from .model_card import model_card
 from .network import NetworkSpec
@@ -100,6 +101,25 @@ def write_identity(path: Path, task: str, **fields: Any) -> Bundle:
     return _write(path, manifest, lambda folder: manifest, _metadata(manifest, {"licence": "CC0-1.0"}), "CC0-1.0\n")
 
 
+def write_foreign(path: Path, manifest: Manifest, network: Path, **details: Any) -> Bundle:
+    """Write a network that somebody else made as a bundle; see :mod:`medgan.bundle_import`, which checks it first.
+
+    Args:
+        path: folder of the bundle; replaced if it exists.
+        manifest: what is known of it. network: its file, which is copied.
+        details: version, licence (SPDX name), licence_text, authors, copyright.
+    """
+    from .foreign import load_network
+
+    def fill(folder: Path) -> Manifest:
+        copy = folder / NETWORKS[manifest.generator]
+        shutil.copyfile(network, copy)
+        _write_selftest(folder, load_network(copy, manifest.network), manifest)
+        return dataclasses.replace(manifest, sha256=file_sha256(copy))
+
+    return _write(path, manifest, fill, _metadata(manifest, details), details.get("licence_text", UNSTATED_LICENCE))
+
+
 def _write(path: Path, manifest: Manifest, fill: Any, metadata: dict[str, Any], licence_text: str) -> Bundle:
     """Fill a folder beside ``path``, then swap it in."""
     beside, before = (path.with_name(f".{os.getpid()}-{word}{path.name}") for word in ("", "before-"))
@@ -129,28 +149,33 @@ def _write(path: Path, manifest: Manifest, fill: Any, metadata: dict[str, Any], 
 
 def _write_weights(folder: Path, generator: Any, manifest: Manifest) -> Manifest:
     """Weights and self-test pair; returns the manifest with their hash."""
-    import torch
     from safetensors.torch import save
-
-    from .synthesizer import generate
 
     weights = {name for name, _weight in generator.named_parameters()}
     state = {  # running variances of normalisation layers span more than half precision does
         key: (value.half() if key in weights else value).contiguous() for key, value in generator.state_dict().items()
     }
     (folder / WEIGHTS).write_bytes(save(state))  # save_file would make it readable by its owner alone
+    _write_selftest(folder, generator, manifest)
+    return dataclasses.replace(manifest, sha256=file_sha256(folder / WEIGHTS))
+
+
+def _write_selftest(folder: Path, generator: Any, manifest: Manifest) -> None:
+    import torch
+    from safetensors.torch import save
+
+    from .synthesizer import generate
+
     source = selftest_source(manifest)
     output = generate(generator, manifest.network, manifest.source_scale(), manifest.result(), source, "cpu")
     pair = {"source": torch.from_numpy(source.array.copy()), "output": torch.from_numpy(output.array)}
     (folder / SELFTEST).write_bytes(save(pair))
-    return dataclasses.replace(manifest, sha256=file_sha256(folder / WEIGHTS))
 
 
 def selftest_source(manifest: Manifest) -> Volume:
     """A noisy disc within the training intensities: made up, so that no patient's pixels are in a bundle."""
     generator = np.random.default_rng(0)
-    percentiles = manifest.fingerprint["percentiles"]
-    low, middle, high = percentiles["5"], percentiles["95"], percentiles["99"]
+    low, middle, high = _levels(manifest)
     spec = manifest.network
     flat = spec.dimensions == 2 and spec.planes == (0,)
     slices, size = (1 + 2 * spec.context, 64) if flat else (12, 40)
@@ -161,6 +186,19 @@ def selftest_source(manifest: Manifest) -> Volume:
     disc = disc if manifest.channels == 1 else disc[..., np.newaxis]
     noisy = (disc + generator.normal(0.0, 0.02 * (high - low), shape)).astype(np.float32)
     return Volume(noisy, selftest_geometry(manifest), manifest.units, manifest.modality)
+
+
+def _levels(manifest: Manifest) -> tuple[float, float, float]:
+    """Values around, within and in the middle of the self-test's disc; nobody need know what a foreign one learnt."""
+    if "percentiles" in manifest.fingerprint:
+        low, middle, high = (float(manifest.fingerprint["percentiles"][name]) for name in ("5", "95", "99"))
+    elif manifest.units == "HU":
+        low, middle, high = -1000.0, 40.0, 300.0
+    elif isinstance(scale := manifest.source_scale(), FixedScale):
+        low, middle, high = (scale.offset + share * scale.divisor for share in (0.0, 0.5, 1.0))
+    else:
+        low, middle, high = 0.0, 150.0, 250.0
+    return low, middle, high
 
 
 def selftest_geometry(manifest: Manifest) -> Geometry:
@@ -200,7 +238,11 @@ def _metadata(manifest: Manifest, details: dict[str, Any]) -> dict[str, Any]:
         "monai_version": "1.4.0",
         "pytorch_version": "2.4.0",
         "numpy_version": "1.26.0",
-        "required_packages_version": {"medgan": __version__, "safetensors": "0.4.0"},
+        "required_packages_version": {
+            "medgan": __version__,
+            "safetensors": "0.4.0",
+            **({"onnxruntime": "1.18.0"} if manifest.generator == "onnx" else {}),
+        },
         "name": manifest.title,
         "task": manifest.task,
         "description": f"{manifest.title}: image-to-image generator of the task {manifest.task}.",

@@ -164,12 +164,12 @@ class FittedColour:
         return from_optical_density(values) if self.scale.slide_statistics else values
 
 
-def tissue_sample(array: np.ndarray) -> np.ndarray:
-    """RGB ``(3, n)`` float32 of evenly spread tissue pixels of a slide ``(k, j, i, 3)``, at most 4096 of them."""
+def tissue_sample(array: np.ndarray, most: int = _SAMPLE) -> np.ndarray:
+    """RGB ``(3, n)`` float32 of evenly spread tissue pixels of a slide ``(k, j, i, 3)``, at most ``most`` of them."""
     pixels = array.reshape(-1, 3)
     pixels = pixels[:: max(1, len(pixels) // 2**22)]
     pixels = pixels[(pixels < TISSUE_BELOW).any(axis=1)]
-    return np.ascontiguousarray(pixels[:: max(1, len(pixels) // _SAMPLE)][:_SAMPLE].T, np.float32)
+    return np.ascontiguousarray(pixels[:: max(1, len(pixels) // most)][:most].T, np.float32)
 
 
 def _combined(rgb: Any, weights: np.ndarray) -> Any:

@@ -35,6 +35,8 @@ def export(bundle: Bundle, path: str | Path) -> Path:
         raise InputError(f"'{path.name}' is no format to export to; end the name in {' or '.join(FORMATS)}.")
     if bundle.manifest.is_identity:
         raise InputError(f"'{bundle.title}' has no network that could be exported.")
+    if bundle.manifest.is_foreign:
+        raise InputError(f"'{bundle.title}' is an exported network already; copy its {bundle.weights}.")
     generator = bundle.build_generator()
     example = _example(bundle, generator)
     with replacing(path) as beside, warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""One pass of a network over a volume: tile, scale, compute, scale back, write in place."""
+"""One pass of a network over a volume, or a region of it: tile, scale, compute, scale back, blend with the source."""
 
 from __future__ import annotations
 
@@ -9,143 +9,167 @@ import numpy as np
 
 from . import memory
 from .errors import MedGANError
-from .intensity import PADDING_BELOW_HU, Scale, without_padding
+from .fitted_source import FittedSource
+from .intensity import PADDING_BELOW_HU
 from .network import IdentityNetwork, TorchNetwork
+from .options import ApplyOptions
 from .target import Target
 from .tiling import Box, run_tiled
-from .volume import Volume
+from .working_grid import cropped
+
+Progress = Callable[[float, str], None]
+Predict = Callable[[np.ndarray], np.ndarray]
+Where = tuple[slice, slice, slice]
+Take = Callable[[Where, np.ndarray], None]
+"""Takes float32 values ``(k, j, i[, c])`` and where they belong in the result, which begins where the region does."""
 
 _LEAST_TILES = 16
 
 
 class Generation:
-    """A network, a source and the array that receives the result.
+    """A network, a source and the part of it that is wanted.
 
     Padding of a CT (values that no scanner measures) is shown to the network as air, and comes out as it was.
 
     Args:
         network: what computes.
-        scale: of the source. target: what the result is.
-        source: physical volume; its grid times the network's scale is the grid of ``image``.
-        image: ``(k, j, i[, c])``, written in place, rounded and clipped if it is of an integer type.
-        strength: 0 to 1, see :class:`~medgan.synthesizer.Synthesizer`.
+        source: what is shown to it.
+        target: what the result is.
+        region: of the grid of ``source.source``; None is all of it.
+        options: strength and whether to enhance only, see :class:`~medgan.options.ApplyOptions`.
+        recolour: what is done to physical values ``(3, k, j, i)`` of a color result; None is nothing.
         notify: called with a sentence for each thing that went other than planned.
     """
 
     def __init__(
         self,
         network: IdentityNetwork | TorchNetwork,
-        scale: Scale,
+        source: FittedSource,
         target: Target,
-        source: Volume,
-        image: np.ndarray,
-        strength: float,
-        notify: Callable[[str], None],
+        region: Box | None = None,
+        options: ApplyOptions | None = None,
+        recolour: Callable[[np.ndarray], np.ndarray] | None = None,
+        notify: Callable[[str], None] = lambda sentence: None,
     ):
-        self.network, self.target, self.source, self.image = network, target, source, image
-        self.strength, self.notify = np.float32(strength), notify
-        self.padded = source.units == "HU" and float(source.array.min()) < PADDING_BELOW_HU
-        self.keeps_padding = self.padded and image.shape == source.array.shape and target.keeps_source
-        self.body = self._body() if network.spec.body_only or target.outside is not None else None
-        shown = source.with_array(without_padding(source.array)) if self.padded else source
-        self.work = network.spec.working_grid.enter(shown)
-        self.on_own_grid = self.work is shown
-        self.fitted = scale.fit(self.work.array)
-        self.work_body = None
-        if network.spec.body_only:
-            body = source.with_array(self.body.astype(np.float32), units="")
-            self.work_body = network.spec.working_grid.enter(body).array > 0.5
+        options = options or ApplyOptions()
+        self.network, self.source, self.target, self.recolour = network, source, target, recolour
+        self.region = region or Box((0, 0, 0), source.source.grid_shape)
+        self.strength, self.notify = np.float32(options.strength), notify
+        self.never_below = target.only_add or options.enhancement_only
+        self.keeps_padding = source.padded and target.keeps_source and network.spec.scale == (1, 1, 1)
 
-    def run(self, progress: Callable[[float, str], None] | None) -> None:
+    def run(self, take: Take, progress: Progress | None = None, predict: Predict | None = None) -> None:
         """Compute everything.
+
+        Args:
+            take: gets the result part by part, each voxel once.
+            progress: called with (fraction, message); may raise to stop.
+            predict: instead of the network's own, for variants of it.
 
         Raises:
             MedGANError: the network gave values that are no number. OutOfMemory: not even the CPU has room.
         """
-        if self.on_own_grid:
-            self._tiles(self._write, progress)
+        predict = predict or self.network.predict
+        if self.source.on_own_grid:
+            offset = self.region.scaled(self.network.spec.scale).start
+
+            def write(box: Box, block: np.ndarray) -> None:
+                where = box.relative_to(offset).slices
+                take(where, self._finished(where, self._decoded(box, block)))
+
+            self._tiles(self.region, predict, write, progress)
             return
-        shape = tuple(size * factor for size, factor in zip(self.work.grid_shape, self.network.spec.scale, strict=True))
-        result = np.empty((*shape, *self.image.shape[3:]), np.float32)
+        self._run_on_working_grid(take, progress, predict)
+
+    def _run_on_working_grid(self, take: Take, progress: Progress | None, predict: Predict) -> None:
+        source, work, scale = self.source.source, self.source.work, self.network.spec.scale
+        needed = self.source.grid.needed(self.region, source, work)
+        components = self.target.channels or source.channels
+        shape = (*needed.scaled(scale).shape, *((components,) if components > 1 else ()))
+        result = np.empty(shape, np.float32)
         # a change is brought back alone: the source keeps the sharpness of its own grid
-        only_change = self.target.residual and shape == self.work.grid_shape
+        only_change = self.target.residual and scale == (1, 1, 1)
 
         def write(box: Box, block: np.ndarray) -> None:
-            result[box.slices] = self._decode(box, block)
+            where = box.relative_to(needed.scaled(scale).start).slices
+            result[where] = self._decoded(box, block)
             if only_change:
-                result[box.slices] -= self._shown(box)
+                result[where] -= self.source.shown(box)
 
-        self._tiles(write, progress)
-        made = self.work.with_array(result)
-        whole = self.network.spec.working_grid.leave(made, self.source)
+        self._tiles(needed, predict, write, progress)
+        original = cropped(source, self.region)
+        whole = self.source.grid.leave(cropped(work, needed).with_array(result), original)
+        _, rows, columns = self.region.shape
         for k in range(len(whole)):
-            where = (slice(k, k + 1), slice(None), slice(None))
-            generated = whole[k : k + 1]
-            self._finish(where, self.source.array[where] + generated if only_change else generated)
+            where = (slice(k, k + 1), slice(0, rows), slice(0, columns))
+            made = original.array[where] + whole[where] if only_change else whole[where]
+            take(where, self._finished(where, made))
 
-    def _tiles(self, write: Callable[[Box, np.ndarray], None], progress: Callable[[float, str], None] | None) -> None:
+    def _tiles(
+        self, region: Box, predict: Predict, write: Callable[[Box, np.ndarray], None], progress: Progress | None
+    ) -> None:
+        limit = _place(self.network, region, self.source.work.grid_shape, self.notify)
+        if not self.network.spec.footprint.is_exact:
+            limit = self.source.same_limit(limit)
         run_tiled(
-            self.work.grid_shape,
-            self._read,
-            self.network.predict,
+            self.source.work.grid_shape,
+            self.read,
+            predict,
             write,
             self.network.spec.footprint,
-            tile_voxels=_place(self.network, self.work, self.notify),
+            region=region,
+            tile_voxels=limit,
             progress=progress,
             notify=self.notify,
             on_fallback=self.network.fallback,
         )
 
-    def _read(self, box: Box) -> np.ndarray:
-        block = self._shown(box)
-        scaled = self.fitted.forward(_components_first(block), box.slices[0])
+    def read(self, box: Box) -> np.ndarray:
+        """Network numbers ``(channels, k, j, i)`` of a box of the network's grid."""
+        scaled = self.source.fitted.forward(_components_first(self.source.shown(box)), box.slices[0])
         if not self.network.spec.coordinates:
             return scaled
-        return np.concatenate([scaled, coordinates(box, self.work.grid_shape)])
+        return np.concatenate([scaled, coordinates(box, self.source.work.grid_shape)])
 
-    def _shown(self, box: Box) -> np.ndarray:
-        """What the network is to see of a box, in physical units."""
-        block = self.work.array[box.slices]
-        if self.work_body is not None:
-            block = np.where(self.work_body[box.slices], block, block.dtype.type(self.work.array.min()))
-        return block
-
-    def _decode(self, box: Box, block: np.ndarray) -> np.ndarray:
+    def _decoded(self, box: Box, block: np.ndarray) -> np.ndarray:
         """Physical values ``(k, j, i[, c])`` of a network output, float32."""
         scale = self.network.spec.scale
         inside = Box(*(tuple(at // f for at, f in zip(ends, scale, strict=True)) for ends in (box.start, box.stop)))
-        source = _components_first(self._shown(inside)) if scale == (1, 1, 1) else None
-        generated = self.target.decode(block, source, self.fitted, inside.slices[0])
+        source = _components_first(self.source.shown(inside)) if scale == (1, 1, 1) else None
+        generated = self.target.decode(block, source, self.source.fitted, inside.slices[0])
         if not np.isfinite(generated).all():  # would become arbitrary integers
             raise MedGANError(
                 "The generator computed values that are no number; verify the model, or use another device."
             )
-        return generated[0] if self.image.ndim == 3 else np.moveaxis(generated, 0, -1)
+        if self.recolour is not None:
+            generated = self.target.with_background(self.recolour(generated), source)
+        return np.moveaxis(generated, 0, -1) if len(generated) > 1 else generated[0]
 
-    def _write(self, box: Box, block: np.ndarray) -> None:
-        self._finish(box.slices, self._decode(box, block))
-
-    def _finish(self, where: tuple[slice, slice, slice], generated: np.ndarray) -> None:
-        """Blend, round and store; ``where`` in the grid of the result."""
-        image = self.image
+    def _finished(self, where: Where, generated: np.ndarray) -> np.ndarray:
+        """Blend with the source; ``where`` counts from the start of the result."""
+        in_source = tuple(
+            slice(part.start + begin, part.stop + begin) for part, begin in zip(where, self.region.start, strict=True)
+        )
         if self.strength < 1:
-            original = self.source.array[where].astype(np.float32)
+            original = self.source.source.array[in_source].astype(np.float32)
             generated = original + self.strength * (generated - original)
-        if self.target.only_add:  # once more: resampling may have undershot
-            generated = np.maximum(generated, self.source.array[where])
+        if self.never_below:  # also where the target only adds: resampling may have undershot
+            generated = np.maximum(generated, self.source.source.array[in_source])
         if self.target.outside is not None:
-            generated = np.where(self.body[where], generated, np.float32(self.target.outside))
-        if image.dtype.kind != "f":
-            generated = np.clip(np.rint(generated), *_limits(image.dtype))
+            generated = np.where(self.source.body[in_source], generated, np.float32(self.target.outside))
         if self.keeps_padding:
-            before = self.source.array[where]
+            before = self.source.source.array[in_source]
             generated = np.where(before < PADDING_BELOW_HU, before, generated)
-        image[where] = generated
+        return generated
 
-    def _body(self) -> np.ndarray:
-        from .body_mask import body_mask
 
-        return body_mask(self.source)
+def stored_in(image: np.ndarray) -> Take:
+    """A taker that writes into ``image``, rounded and clipped if it is of an integer type."""
+
+    def take(where: Where, values: np.ndarray) -> None:
+        image[where] = values if image.dtype.kind == "f" else np.clip(np.rint(values), *_limits(image.dtype))
+
+    return take
 
 
 def coordinates(box: Box, shape: tuple[int, int, int]) -> np.ndarray:
@@ -171,28 +195,29 @@ def _limits(dtype: np.dtype) -> tuple[np.float32, np.float32]:
     return lowest, highest if int(highest) <= np.iinfo(dtype).max else np.nextafter(highest, np.float32(0))
 
 
-def _place(network: IdentityNetwork | TorchNetwork, volume: Volume, notify: Callable[[str], None]) -> int | None:
+def _place(
+    network: IdentityNetwork | TorchNetwork, region: Box, shape: tuple[int, int, int], notify: Callable[[str], None]
+) -> int | None:
     """Put the network on its device, or on the CPU if there is no memory for it at all; returns the largest tile."""
     try:
         network.return_to_device()
-        return _tile_voxels(network, volume)
+        return _tile_voxels(network, region, shape)
     except Exception as error:
         if network.fallback is None or not memory.is_out_of_memory(error):
             raise
     network.fallback()
     memory.release_cached()
     notify("Out of memory on the device before the first tile: computing on the CPU.")
-    return _tile_voxels(network, volume)
+    return _tile_voxels(network, region, shape)
 
 
-def _tile_voxels(network: IdentityNetwork | TorchNetwork, volume: Volume) -> int | None:
+def _tile_voxels(network: IdentityNetwork | TorchNetwork, region: Box, shape: tuple[int, int, int]) -> int | None:
     """Largest tile: what memory allows, and where slices are independent no more than gives a steady progress."""
     limit = network.tile_voxels()
     halo = network.spec.halo
     if halo is None or halo[0] != 0:
         return limit
-    slices, rows, columns = volume.grid_shape
     multiple = network.spec.multiple
-    padded = math.ceil(rows / multiple[1]) * multiple[1] * math.ceil(columns / multiple[2]) * multiple[2]
-    steady = math.ceil(slices / _LEAST_TILES) * padded
+    rows, columns = (-(-size // step) * step for size, step in zip(shape[1:], multiple[1:], strict=True))
+    steady = math.ceil(region.shape[0] / _LEAST_TILES) * rows * columns
     return steady if limit is None else min(limit, steady)

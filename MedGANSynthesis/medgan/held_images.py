@@ -10,7 +10,8 @@ import numpy as np
 from .body_mask import body_mask
 from .dataset import Case, Dataset
 from .errors import InputError
-from .intensity import Fitted, without_padding
+from .fitted_source import as_shown
+from .intensity import Fitted
 from .modalities import MODALITIES, components
 from .recipes.base import Recipe
 from .tile_plan import Triple
@@ -64,10 +65,10 @@ class ImageHolder:
         grid = self.spec.working_grid
         body = None
         if mask is not None and source is not None:
-            body = grid.enter(source.with_array(mask.astype(np.float32), units="", modality="")).array > 0.5
+            body = grid.enter_mask(mask, source)
         if target is not None and self.target.outside is not None and not self.recipe.PAIRED:
             target = target.with_array(np.where(body_mask(target), target.array, self.target.outside))  # no table
-        source, target = (None if volume is None else grid.enter(_as_shown(volume)) for volume in (source, target))
+        source, target = (None if volume is None else grid.enter(as_shown(volume)) for volume in (source, target))
         for volume in (source, target):
             if volume is not None:
                 self._check_size(case.id, volume, self.spec.scale if volume is target else (1, 1, 1))
@@ -129,11 +130,6 @@ def _check_components(case: str, task: str, source: Volume | None, target: Volum
                 f"Case {case} has an image of {volume.channels} component(s) per voxel, but {task} learns from images "
                 f"of {wanted}; leave it out of the dataset."
             )
-
-
-def _as_shown(volume: Volume) -> Volume:
-    """As :class:`~medgan.generation.Generation` shows it: the padding of a CT is air."""
-    return volume.with_array(without_padding(volume.array)) if volume.units == "HU" else volume
 
 
 def _some_voxels(inside: np.ndarray) -> np.ndarray:

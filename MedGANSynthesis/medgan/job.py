@@ -11,10 +11,9 @@ from . import errors
 from .errors import MedGANError, WorkerError
 
 if TYPE_CHECKING:
-    from .bundle import OutputSpec
+    from .call import Call
     from .client import Client
-    from .protocol import Apply, Done, Failed
-    from .shared_array import SharedArrays
+    from .protocol import Failed, Progress
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
 
@@ -40,9 +39,7 @@ class Job:
     error: BaseException | None = None
     detail: str = ""
     _client: Client = field(default=None, repr=False)
-    _request: Apply = field(default=None, repr=False)
-    _outputs: dict[str, OutputSpec] = field(default=None, repr=False)
-    _arrays: SharedArrays | None = field(default=None, repr=False)
+    _call: Call = field(default=None, repr=False)
     _consume: Callable[[Any], Any] | None = field(default=None, repr=False)
     _on_progress: Callable[[Job], None] | None = field(default=None, repr=False)
     _on_done: Callable[[Job], None] | None = field(default=None, repr=False)
@@ -86,26 +83,31 @@ class Job:
         if not self.finished:
             self._client._cancel(self)
 
-    def _take(self, event: Done) -> Any:
-        """What the owner gets: a ``Result`` of its own memory, or what ``consume`` makes of one in shared memory."""
-        from .synthesizer import Result
-        from .volume import Geometry, Volume
+    def drop(self) -> None:
+        """Give the job up but keep the worker and the generators it has loaded; no effect once it is finished.
 
-        spec, request = self._outputs["image"], self._request
-        image, source = self._arrays["output image"], self._arrays["source"]
-        if self._consume is None:
-            image, source = image.copy(), source.copy()
-        else:
-            image.flags.writeable = source.flags.writeable = False
-        result = Result(
-            volume=Volume(image, spec.geometry, spec.units, spec.modality),
-            source=Volume(source, Geometry(**request.geometry), request.units, request.modality),
-            provenance=event.provenance,
-            applicability=event.applicability,
-            notes=event.notes,
-            compute_seconds=event.compute_seconds,
-        )
-        return result if self._consume is None else self._consume(result)
+        The job is cancelled at once. A running computation goes on until its next tile, and what it gives is thrown
+        away; the next job begins then.
+        """
+        if not self.finished:
+            self._client._drop(self)
+
+    def advance(self, event: Progress) -> None:
+        """For the client: the worker told how far it is."""
+        self.fraction = min(max(event.fraction, 0.0), 1.0)
+        self.remaining_s, self.message = event.remaining_s, event.message
+        if self._on_progress is not None:
+            self._on_progress(self)
+
+    def close(self, state: str, error: BaseException | None = None, detail: str = "") -> None:
+        """For the client: the job is over; lets go of everything and tells the owner."""
+        if error is not None and detail:
+            error.add_note(detail)
+        self.state, self.error, self.detail, self.remaining_s = state, error, detail, None
+        callback = self._on_done
+        self._client = self._call = self._consume = self._on_progress = self._on_done = None
+        if callback is not None:
+            callback(self)
 
 
 def error_of(event: Failed) -> MedGANError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,15 @@ from .network import NetworkSpec
 from .target import Target
 
 SCHEMA = 1
+FOREIGN = ("torchscript", "onnx")
+"""Kinds of generators that somebody else made: the bundle holds the whole network instead of weights."""
+CUSTOM = "custom"
+"""Task of a generator that does none of the tasks there is a recipe for."""
+
+
+def is_folder_safe(name: Any) -> bool:
+    """Whether a bundle's name can be that of its folder, on every system."""
+    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}(?<!\.)", name) is not None
 
 
 @dataclass(frozen=True)
@@ -20,9 +30,10 @@ class Manifest:
 
     Args:
         name: folder-safe name. title: name for people.
-        task: one of :func:`medgan.recipes.names`. preset: preset it was trained with.
-        generator: "recipe" (built by the recipe) or "identity" (returns its input; for tests).
-        recipe: every parameter of the recipe.
+        task: one of :func:`medgan.recipes.names`, or "custom". preset: preset it was trained with.
+        generator: "recipe" (built by the recipe), "identity" (returns its input; for tests), or "torchscript" or
+            "onnx" (a network that somebody else made, see :mod:`medgan.foreign`).
+        recipe: every parameter of the recipe; empty for other generators.
         network: how the generator is fed, with its halo.
         modality: DICOM code of the source, "" for any. units: unit of the source, "" for any.
         channels: components of the source.
@@ -63,6 +74,11 @@ class Manifest:
         """Whether the generator returns its input (and needs no torch)."""
         return self.generator == "identity"
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the generator is a network that somebody else made."""
+        return self.generator in FOREIGN
+
     def source_scale(self) -> intensity.Scale:
         """Scaling between physical units of the source and network numbers."""
         return intensity.from_dict(self.intensity)
@@ -78,7 +94,8 @@ class Manifest:
             kind, value = kinds.get(str(item.type).partition("[")[0]), getattr(self, item.name)
             if kind is not None and not isinstance(value, kind):
                 raise TypeError(f"{item.name} is {value!r}")
-        for triple in (self.network.halo or (0, 0, 0), self.network.multiple, self.network.scale):
+        network, unset = self.network, (None, None, None)
+        for triple in (network.multiple, network.scale, network.halo or unset, network.tile or unset):
             if not (isinstance(triple, tuple) and len(triple) == 3):
                 raise TypeError(f"the network has {triple!r} where three numbers belong")
         for name in ("1", "5", "50", "95", "99") if "percentiles" in self.fingerprint else ():
@@ -107,6 +124,11 @@ class Manifest:
             network = NetworkSpec(**values.get("network", {}))
             manifest = cls(**{**{key: value for key, value in values.items() if key in known}, "network": network})
             manifest._check_types()
+            if manifest.generator not in ("recipe", "identity", *FOREIGN):
+                raise BundleError(
+                    f"The bundle {where} holds a generator of the kind '{manifest.generator}', which is not known to "
+                    "this version of MedGAN; update it."
+                )
             return manifest
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(

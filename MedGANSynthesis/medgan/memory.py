@@ -178,9 +178,11 @@ def measure(
         small, large = (_forward_peak(forward, in_channels, size, torch.device(device)) for size in sizes)
     voxels = [math.prod(size) for size in sizes]
     slope = (large.bytes_per_voxel - small.bytes_per_voxel) / (voxels[1] - voxels[0])
+    # what a network computes outside torch cannot be seen here; it says itself how much that takes
+    hidden = max((getattr(part, "hidden_bytes_per_voxel", 0.0) for part in _parts(forward)), default=0.0)
     # the difference of two sizes removes what does not grow with the tile; never trust it below the plain ratio / 2
     return Demand(
-        bytes_per_voxel=max(slope, 0.5 * large.bytes_per_voxel / voxels[1], 1.0),
+        bytes_per_voxel=max(slope, 0.5 * large.bytes_per_voxel / voxels[1], 1.0) + hidden,
         elements_per_voxel=max(large.elements_per_voxel / voxels[1], 1.0),
     )
 
@@ -208,6 +210,11 @@ def plan_tile_voxels(
 
 # by network, then by what else the measurement depends on; forgotten with the network
 _measured: weakref.WeakKeyDictionary[Any, dict[tuple, Demand]] = weakref.WeakKeyDictionary()
+
+
+def _parts(forward: Callable[[Any], Any]) -> Iterator[Any]:
+    """A network and the modules in it; a function alone."""
+    return forward.modules() if hasattr(forward, "modules") else iter((forward,))
 
 
 def _probe_sizes(multiple: tuple[int, int, int], voxels: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

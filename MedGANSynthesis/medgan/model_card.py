@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from .manifest import Manifest
+
+_FORMATS = {"torchscript": "TorchScript", "onnx": "ONNX"}
 
 
 def model_card(manifest: Manifest, metadata: dict[str, Any]) -> str:
@@ -19,6 +22,10 @@ def model_card(manifest: Manifest, metadata: dict[str, Any]) -> str:
     if manifest.recipe:
         parts += ["## Parameters", "", f"Task `{manifest.task}`, preset `{manifest.preset}`.", ""]
         parts += [*_facts(manifest.recipe), ""]
+    if manifest.is_foreign:
+        known = {key: value for key, value in dataclasses.asdict(manifest.network).items() if value}
+        parts += ["## Network", "", f"Made elsewhere and imported from {_FORMATS[manifest.generator]}.", ""]
+        parts += [*_facts({"task": manifest.task, "intensity": manifest.intensity, **known}), ""]
     parts += ["## Licence", "", metadata.get("license") or "Not stated.", ""]
     return "\n".join(parts)
 

@@ -41,12 +41,14 @@ def parameter(
 def validate(instance: Any) -> None:
     """Check every described field of a dataclass instance against its type, range and choices.
 
+    Only single values are looked at: what is a tuple, or may be None, its class checks itself.
+
     Raises:
         InputError: naming the parameter, the value and what is allowed.
     """
     kinds = typing.get_type_hints(type(instance))
     for field in dataclasses.fields(instance):
-        if "label" not in field.metadata:
+        if "label" not in field.metadata or not isinstance(kinds[field.name], type):
             continue
         value = getattr(instance, field.name)
         _check_type(field.name, value, kinds[field.name])

@@ -14,10 +14,11 @@ import typing
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+from .devices import DeviceInfo
 from .errors import WorkerError
 from .training_events import SampleDrawn, TrainingEvent
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,33 @@ class ArrayRef:
 
 
 @dataclass(frozen=True)
+class VolumeRef:
+    """A volume whose voxels lie in shared memory; they are never written to.
+
+    Args:
+        array: the voxels.
+        geometry: ``Geometry.to_dict()``, RAS, mm.
+        units, modality: as in ``Volume``.
+        held: number of a volume that is kept from job to job until ``Release``, 0 for one that is sent just once.
+    """
+
+    array: ArrayRef
+    geometry: dict[str, list]
+    units: str
+    modality: str
+    held: int = 0
+
+
+@dataclass(frozen=True)
 class Ping:
     """Request: answer with a ``Pong`` of the same number once all earlier requests are done."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class DescribeDevices:
+    """Request: answer with ``Devices`` of the same number once all earlier requests are done."""
 
     number: int
 
@@ -52,24 +78,34 @@ class Apply:
         job: number that all events of this job repeat.
         bundle: folder of the generator.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
-        strength: 0 (input) to 1 (generator's output).
-        source: voxels of the input; never written to.
-        geometry: ``Geometry.to_dict()`` of the input, RAS, mm.
-        units, modality: as in ``Volume``.
+        source: the input. A held one that the worker does not know yet is kept from now on, so that a fresh worker
+            needs no other introduction.
         outputs: where each result goes, by name; ``"image"`` is always among them.
-        target_spacing_mm: spacing of a super-resolved result along i, j, k; None for what the model makes of it.
+        options: ``ApplyOptions.to_dict()``.
+        region: the only part of the source's grid to be computed: start k, j, i, then stop k, j, i; None for all.
     """
 
     job: int
     bundle: str
     device: str
-    strength: float
-    source: ArrayRef
-    geometry: dict[str, list]
-    units: str
-    modality: str
+    source: VolumeRef
     outputs: dict[str, ArrayRef]
-    target_spacing_mm: tuple[float, ...] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    region: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Request: give up the job that runs; it is answered as ever, by ``Failed`` if the worker could stop in time."""
+
+    job: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """Request: forget a held volume and let go of its memory."""
+
+    held: int
 
 
 @dataclass(frozen=True)
@@ -93,6 +129,14 @@ class Pong:
 
 
 @dataclass(frozen=True)
+class Devices:
+    """Event: the answer to ``DescribeDevices``."""
+
+    number: int
+    devices: list[DeviceInfo]
+
+
+@dataclass(frozen=True)
 class Progress:
     """Event: ``fraction`` 0..1 of the job is done, ``remaining_s`` seconds are left (None: not known yet)."""
 
@@ -104,13 +148,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class Done:
-    """Event: all outputs of the job lie in shared memory; ``compute_seconds`` is the time inside the synthesizer."""
+    """Event: all outputs of the job lie in shared memory.
+
+    ``compute_seconds`` is the time within the network, ``worker_bytes`` the memory the worker now takes (0: unknown).
+    """
 
     job: int
     provenance: dict[str, str]
     applicability: list[str]
     notes: list[str]
     compute_seconds: float
+    worker_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,11 +189,13 @@ class Watched:
     event: TrainingEvent
 
 
-Message = Ping | Apply | Shutdown | Ready | Pong | Progress | Done | Failed | Watched
+Request = Ping | DescribeDevices | Apply | Drop | Release | Shutdown
+Message = Request | Ready | Pong | Devices | Progress | Done | Failed | Watched
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Message)}
 _TRAINING: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(TrainingEvent)}
 _HINTS: dict[type, dict[str, Any]] = {
-    kind: typing.get_type_hints(kind) for kind in (*_KINDS.values(), *_TRAINING.values(), ArrayRef)
+    kind: typing.get_type_hints(kind)
+    for kind in (*_KINDS.values(), *_TRAINING.values(), ArrayRef, VolumeRef, DeviceInfo)
 }
 _HINTS[SampleDrawn]["images"] = dict[str, ArrayRef]
 
@@ -188,6 +238,8 @@ def _plain(value: Any) -> Any:
         return {type(value).__name__: content} if type(value) in _TRAINING.values() else content
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
     return value
 
 
@@ -207,8 +259,8 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         return _training_event(value)
     if origin is types.UnionType:
         return None if value is None else _convert(arguments[0], value, name)
-    if hint is ArrayRef:
-        return _build(ArrayRef, value)
+    if is_dataclass(hint):
+        return _build(hint, value)
     if origin is tuple and isinstance(value, list):
         return tuple(_convert(arguments[0], item, name) for item in value)
     if origin is list and isinstance(value, list):

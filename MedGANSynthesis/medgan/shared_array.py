@@ -77,14 +77,17 @@ class BlockPool:
         self._idle: list[SharedMemory] = []
         self._used: list[SharedMemory] = []
 
-    def acquire(self, arrays: Mapping[str, ArraySpec]) -> SharedArrays:
+    def acquire(self, arrays: Mapping[str, ArraySpec], reuse: bool = True) -> SharedArrays:
         """Room for arrays of ``(shape, dtype)`` by name, with whatever content.
+
+        Args:
+            reuse: whether it may be in a block that lies idle, which may be larger; for what is soon given back.
 
         Raises:
             WorkerError: the system has not that much shared memory.
         """
         size = sum(_aligned_bytes(shape, dtype) for shape, dtype in arrays.values())
-        fitting = [block for block in self._idle if block.size >= size]
+        fitting = [block for block in self._idle if reuse and block.size >= size]
         if fitting:
             block = min(fitting, key=lambda candidate: candidate.size)
             self._idle.remove(block)
@@ -96,6 +99,8 @@ class BlockPool:
     def release(self, arrays: SharedArrays) -> None:
         """Take the memory back for the next call. The arrays may not be used from now on."""
         block = arrays.block
+        if block not in self._used:
+            return  # the pool was closed meanwhile
         self._used.remove(block)
         self._idle.append(block)
         self._idle.sort(key=lambda candidate: candidate.size)
@@ -104,8 +109,9 @@ class BlockPool:
 
     def discard(self, arrays: SharedArrays) -> None:
         """Give the memory back to the system: a worker that was killed may still be writing into it for a moment."""
-        self._used.remove(arrays.block)
-        free(arrays.block)
+        if arrays.block in self._used:
+            self._used.remove(arrays.block)
+            free(arrays.block)
 
     def trim(self) -> None:
         """Free all blocks that are not in use."""

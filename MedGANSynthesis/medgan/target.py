@@ -70,10 +70,14 @@ class Target:
             result = xp.maximum(result, as_float(source))
         if self.value_range is not None:
             result = result.clip(*self.value_range)
-        if self.background_above is not None:
-            background = (source >= self.background_above).all(0)
-            result = xp.where(background, as_float(source), result)
-        return result
+        return self.with_background(result, source)
+
+    def with_background(self, result: Any, source: Any) -> Any:
+        """A physical block ``(channels, k, j, i)`` with what is background in the source as it is there."""
+        if self.background_above is None:
+            return result
+        background = (source >= self.background_above).all(0)
+        return namespace(result).where(background, as_float(source), result)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready description, read back by :meth:`from_dict`."""

@@ -36,6 +36,12 @@ class Box:
         """The part of the box below ``shape``."""
         return Box(self.start, tuple(min(stop, size) for stop, size in zip(self.stop, shape, strict=True)))
 
+    def overlap(self, other: Box) -> Box | None:
+        """What both boxes share, None if it is nothing."""
+        start = tuple(map(max, self.start, other.start))
+        stop = tuple(map(min, self.stop, other.stop))
+        return Box(start, stop) if all(a < b for a, b in zip(start, stop, strict=True)) else None
+
     def scaled(self, factor: Triple) -> Box:
         """The same box on a grid with ``factor`` voxels for each voxel of this one."""
         return Box(
@@ -66,11 +72,13 @@ class Footprint:
               of the tuple: unbounded along every axis.
     multiple  sizes that the network takes are multiples of this, and tiles start at multiples of it.
     scale     output voxels per input voxel (super-resolution).
+    tile      the only extents that the network takes, None for an axis (or at all) where it takes any.
     """
 
     halo: tuple[int | None, int | None, int | None] | None
     multiple: Triple = (1, 1, 1)
     scale: Triple = (1, 1, 1)
+    tile: tuple[int | None, int | None, int | None] | None = None
 
     @property
     def halos(self) -> tuple[int | None, int | None, int | None]:
@@ -110,6 +118,13 @@ class TileGrid:
             stop = -(-(core.stop[axis] + halo) // multiple) * multiple
             box = box.with_axis(axis, max(0, start), min(size, stop))
         return box
+
+    def aligned(self, box: Box) -> Box:
+        """The smallest core that holds ``box``: it starts and ends where tiles may, or with the volume."""
+        multiple = self.footprint.multiple
+        start = tuple(begin // m * m for begin, m in zip(box.start, multiple, strict=True))
+        stop = tuple(-(-end // m) * m for end, m in zip(box.stop, multiple, strict=True))
+        return Box(start, stop).clipped(self.shape)
 
     def cores(self, tile_voxels: float = math.inf) -> list[Box]:
         """Partition of the volume whose input boxes have at most ``tile_voxels`` voxels, at the least total work.

@@ -28,6 +28,7 @@ def run_tiled(
     write: Callable[[Box, np.ndarray], None],
     footprint: Footprint,
     *,
+    region: Box | None = None,
     tile_voxels: int | None = None,
     overlap: float = 0.5,
     progress: Callable[[float, str], None] | None = None,
@@ -41,6 +42,9 @@ def run_tiled(
                         end only) to sizes the network takes. May raise any out-of-memory error of torch or numpy.
     write(box, block)   takes the finished block of a box of the output grid (``grid_shape * scale``). The boxes do not
                         overlap and together cover the grid. The block may be a view: copy what is to be kept.
+    region              compute only this box of the volume, by default all of it; only its part of the output grid is
+                        written. It gets what it would get in the whole volume: where tiles are blended, those of the
+                        whole volume that touch it are computed (given the same ``tile_voxels``).
     tile_voxels         most voxels of one tile's input, halo included (``memory.plan_tile_voxels``); None: no limit.
                         The volume is computed at once when it fits; a limit below the smallest tile counts as that.
     overlap             part of a tile shared with its neighbor along axes that have to be blended (0 <= overlap < 1).
@@ -52,11 +56,13 @@ def run_tiled(
     Result: equal to that of the whole padded volume (float rounding apart) where ``footprint.is_exact`` or the
     volume fits at once; else blended with weights that sum to one at every voxel, corners included.
     """
+    shape = tuple(int(size) for size in grid_shape)
     run = _Run(
-        TileGrid(tuple(int(size) for size in grid_shape), footprint),
+        TileGrid(shape, footprint),
         read,
         predict,
         write,
+        region=region or Box((0, 0, 0), shape),
         limit=math.inf if tile_voxels is None else tile_voxels,
         overlap=overlap,
         progress=progress or (lambda fraction, message: None),
@@ -75,6 +81,7 @@ class _Run:
         read: Callable[[Box], np.ndarray],
         predict: Callable[[np.ndarray], np.ndarray],
         write: Callable[[Box, np.ndarray], None],
+        region: Box,
         limit: float,
         overlap: float,
         progress: Callable[[float, str], None],
@@ -83,6 +90,7 @@ class _Run:
     ):
         self.grid, self.footprint = grid, grid.footprint
         self.read, self.predict, self.write = read, predict, write
+        self.region = region
         self.limit = limit
         self.overlap = overlap
         self.progress, self.notify, self.on_fallback = progress, notify, on_fallback
@@ -90,58 +98,83 @@ class _Run:
         self.fraction = 0.0
 
     def execute(self) -> None:
-        total, finished = math.prod(self.grid.shape), 0
-        pending = deque(self.grid.cores(self.limit))
+        total, finished = self.region.voxels, 0
+        pending = deque(self._cores())
         while pending:
             core = pending.popleft()
+            part = core.overlap(self.region)
+            if part is None:
+                continue
             too_large = self.grid.input_box(core).voxels > self.limit
             halves = self.grid.halves(core) if too_large else None
             if halves:
                 pending.extendleft(reversed(halves))
                 continue
             try:
-                self._compute(core, finished / total, core.voxels / total)
+                self._compute(core, part, finished / total, part.voxels / total)
             except memory.OutOfMemory:
                 self._shrink(core)
                 pending.appendleft(core)
                 continue
-            finished += core.voxels
+            finished += part.voxels
 
-    def _compute(self, core: Box, fraction: float, share: float) -> None:
-        """Compute and write one core box: ``share`` of the work, of which ``fraction`` is finished before."""
+    def _cores(self) -> list[Box]:
+        """The cores to compute: those of the whole volume, or as little as gives the region the same values."""
+        cores = self.grid.cores(self.limit)
+        if self.region == Box((0, 0, 0), self.grid.shape):
+            return cores
+        touched = [core for core in cores if core.overlap(self.region)]
+        blended = [core for core in touched if self._blends(core)]
+        alone = self.grid.aligned(self.region)
+        if not blended and self.grid.input_box(alone).voxels <= self.limit:
+            return [alone]
+        return [core if core in blended else self.grid.aligned(core.overlap(self.region)) for core in touched]
+
+    def _blends(self, core: Box) -> bool:
+        box = self.grid.input_box(core)
+        return self._blend_shape(box) != box.shape
+
+    def _compute(self, core: Box, part: Box, fraction: float, share: float) -> None:
+        """Compute a core box and write a part: ``share`` of the work, of which ``fraction`` is finished before."""
         box = self.grid.input_box(core)
         shape = self._blend_shape(box)
+        scale = self.footprint.scale
         if shape == box.shape:
             block = self._predict(box)
-            inside = core.relative_to(box.start).scaled(self.footprint.scale)
-            self.write(core.scaled(self.footprint.scale), block[(..., *inside.slices)])
+            inside = part.relative_to(box.start).scaled(scale)
+            self.write(part.scaled(scale), block[(..., *inside.slices)])
             self._advance(fraction + share)
             return
-        block = self._blend(box, shape, fraction, share)
+        block = self._blend(box, shape, part, fraction, share)
         # slab by slab, so that what the writer converts stays as small as a tile
-        for start in range(core.start[0], core.stop[0], shape[0]):
-            slab = core.with_axis(0, start, min(core.stop[0], start + shape[0]))
-            inside = slab.relative_to(box.start).scaled(self.footprint.scale)
-            self.write(slab.scaled(self.footprint.scale), block[(..., *inside.slices)])
+        for start in range(part.start[0], part.stop[0], shape[0]):
+            slab = part.with_axis(0, start, min(part.stop[0], start + shape[0]))
+            inside = slab.relative_to(part.start).scaled(scale)
+            self.write(slab.scaled(scale), block[(..., *inside.slices)])
 
-    def _blend(self, box: Box, shape: Triple, fraction: float, share: float) -> np.ndarray:
-        """The whole of ``box`` (C', *box.shape * scale) from overlapping tiles of ``shape``."""
+    def _blend(self, box: Box, shape: Triple, part: Box, fraction: float, share: float) -> np.ndarray:
+        """``part`` of the input box (C', *part.shape * scale) from those of its tiles of ``shape`` that touch it."""
         scale = self.footprint.scale
         spans = [
             blend_spans(box.shape[axis], shape[axis], self.footprint.multiple[axis], self.overlap) for axis in range(3)
         ]
         weights = [blend_weights(spans[axis], scale[axis]) for axis in range(3)]
-        total = math.prod(len(axis_spans) for axis_spans in spans)
+        tiles = []
+        for index in product(*(range(len(axis_spans)) for axis_spans in spans)):
+            local = Box(*zip(*(spans[axis][at] for axis, at in enumerate(index)), strict=True))
+            tile = local.relative_to(tuple(-start for start in box.start))
+            if shared := tile.overlap(part):
+                tiles.append((tile, shared, [weights[axis][at] for axis, at in enumerate(index)]))
         blended = None
-        for count, index in enumerate(product(*(range(len(axis_spans)) for axis_spans in spans)), start=1):
-            local = Box(*zip(*(spans[axis][part] for axis, part in enumerate(index)), strict=True))
-            block = self._predict(local.relative_to(tuple(-start for start in box.start)))
+        for count, (tile, shared, tile_weights) in enumerate(tiles, start=1):
+            block = self._predict(tile)
             if blended is None:
-                sizes = (size * factor for size, factor in zip(box.shape, scale, strict=True))
-                blended = np.zeros((block.shape[0], *sizes), np.float32)
-            k, j, i = (weights[axis][part] for axis, part in enumerate(index))
-            blended[(..., *local.scaled(scale).slices)] += block * (k[:, None, None] * (j[:, None] * i))
-            self._advance(fraction + share * count / total)
+                blended = np.zeros((block.shape[0], *part.scaled(scale).shape), np.float32)
+            inside = shared.relative_to(tile.start).scaled(scale).slices
+            k, j, i = (weight[where] for weight, where in zip(tile_weights, inside, strict=True))
+            to = shared.relative_to(part.start).scaled(scale).slices
+            blended[(..., *to)] += block[(..., *inside)] * (k[:, None, None] * (j[:, None] * i))
+            self._advance(fraction + share * count / len(tiles))
         return blended
 
     def _predict(self, box: Box) -> np.ndarray:
@@ -160,11 +193,16 @@ class _Run:
         raise memory.OutOfMemory
 
     def _blend_shape(self, box: Box) -> Triple:
-        """Tile of at most ``self.limit`` voxels inside an input box, as nearly cubic as its axes allow."""
+        """Tile of at most ``self.limit`` voxels inside an input box, as nearly cubic as its axes allow.
+
+        Where the network takes one extent only, it is that, or the box's, which the network then pads.
+        """
         halos, multiples = self.footprint.halos, self.footprint.multiple
-        shape = list(box.shape)
+        fixed = self.footprint.tile or (None, None, None)
+        shape = [min(size, only or size) for size, only in zip(box.shape, fixed, strict=True)]
         while math.prod(shape) > self.limit:
-            shrinkable = [axis for axis in range(3) if halos[axis] is None and shape[axis] > multiples[axis]]
+            free = [axis for axis in range(3) if halos[axis] is None and fixed[axis] is None]
+            shrinkable = [axis for axis in free if shape[axis] > multiples[axis]]
             if not shrinkable:
                 break
             axis = max(shrinkable, key=lambda a: shape[a])

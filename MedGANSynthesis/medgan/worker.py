@@ -25,8 +25,12 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from . import __version__, protocol
-from .errors import MedGANError, WorkerError, missing_package
+from .devices import describe_devices, resident_bytes
+from .errors import Cancelled, MedGANError, WorkerError, missing_package
+from .inbox import Inbox
+from .options import ApplyOptions
 from .shared_array import AttachedBlocks, view
+from .tile_plan import Box
 from .volume import Geometry, Volume
 
 Synthesize = Callable[..., Any]
@@ -48,41 +52,49 @@ class Worker:
 
     Args:
         events: where encoded events go.
+        inbox: where requests come from.
         load: makes the callable that computes, from bundle folder and device; see ``Synthesizer`` for its signature.
     """
 
-    def __init__(self, events: BinaryIO, load: Callable[[str, str], Synthesize] = load_synthesizer):
-        self._events = events
+    def __init__(self, events: BinaryIO, inbox: Inbox, load: Callable[[str, str], Synthesize] = load_synthesizer):
+        self._events, self._inbox = events, inbox
         self._load = load
         self._blocks = AttachedBlocks()
         self._loaded: OrderedDict[tuple, Synthesize] = OrderedDict()
+        # A generator recognizes a volume it has seen by the object, so each held one is the same from job to job.
+        self._held: dict[int, tuple[str, Volume]] = {}
 
     def send(self, event: protocol.Message) -> None:
         """Write one event to the client."""
         self._events.write(protocol.encode(event))
         self._events.flush()
 
-    def serve(self, requests: queue.SimpleQueue[bytes]) -> None:
-        """Answer requests, one line each, until ``Shutdown``."""
+    def serve(self) -> None:
+        """Answer requests until ``Shutdown``."""
         self.send(protocol.Ready(os.getpid(), __version__))
         while True:
             try:
-                request = protocol.decode(requests.get(timeout=_IDLE_S))
+                request = self._inbox.get(_IDLE_S)
             except queue.Empty:
                 # By now the client has freed its memory, which goes only when nobody has it mapped any more.
-                self._blocks.attach([])
-                continue
-            except WorkerError as error:
-                self.send(protocol.Failed(0, str(error), "WorkerError"))
+                self._attach()
                 continue
             if isinstance(request, protocol.Shutdown):
                 return
-            if isinstance(request, protocol.Ping):
-                self.send(protocol.Pong(request.number))
-            elif isinstance(request, protocol.Apply):
-                self.send(self._answer(request))
-            else:
-                self.send(protocol.Failed(0, f"A {type(request).__name__} is no request.", "WorkerError"))
+            self._serve(request)
+
+    def _serve(self, request: protocol.Message | WorkerError) -> None:
+        if isinstance(request, protocol.Apply):
+            self.send(self._answer(request))
+        elif isinstance(request, protocol.Release):
+            self._release(request.held)
+        elif isinstance(request, protocol.Ping):
+            self.send(protocol.Pong(request.number))
+        elif isinstance(request, protocol.DescribeDevices):
+            self.send(protocol.Devices(request.number, describe_devices()))
+        else:
+            wrong = request if isinstance(request, WorkerError) else f"A {type(request).__name__} is no request."
+            self.send(protocol.Failed(0, str(wrong), "WorkerError"))
 
     def _answer(self, request: protocol.Apply) -> protocol.Done | protocol.Failed:
         try:
@@ -91,22 +103,44 @@ class Worker:
             return _failed(request.job, error)
 
     def _apply(self, request: protocol.Apply) -> protocol.Done:
-        blocks = self._blocks
-        blocks.attach([request.source.block, *(ref.block for ref in request.outputs.values())])
-        source = view(blocks[request.source.block], request.source)
-        source.flags.writeable = False
-        out = {name: view(blocks[ref.block], ref) for name, ref in request.outputs.items()}
-        volume = Volume(source, Geometry(**request.geometry), request.units, request.modality)
-        progress = _Progress(self, request.job)
+        self._attach(request.source.array.block, *(ref.block for ref in request.outputs.values()))
+        volume = self._volume(request.source)
+        out = {name: view(self._blocks[ref.block], ref) for name, ref in request.outputs.items()}
+        progress = _Progress(self, self._inbox, request.job)
         synthesizer = self._synthesizer(request, progress)
         progress.begin()
-        options = {} if request.target_spacing_mm is None else {"target_spacing_mm": request.target_spacing_mm}
-        result = synthesizer(volume, strength=request.strength, progress=progress, out=out, **options)
-        if not np.may_share_memory(result.volume.array, out["image"]):
+        options = ApplyOptions.from_dict(request.options)
+        region = None if request.region is None else Box(request.region[:3], request.region[3:])
+        result = synthesizer(volume, options, region=region, progress=progress, out=out)
+        written = {"image": result.volume, "spread": result.spread}
+        if not all(written[name] and np.may_share_memory(written[name].array, array) for name, array in out.items()):
             raise WorkerError("The generator did not write its result where it was asked to; please report it.")
         return protocol.Done(
-            request.job, result.provenance, result.applicability, result.notes, float(result.compute_seconds)
+            request.job,
+            result.provenance,
+            result.applicability,
+            result.notes,
+            float(result.compute_seconds),
+            resident_bytes(),
         )
+
+    def _attach(self, *blocks: str) -> None:
+        """Have these blocks mapped, and those of the held volumes."""
+        self._blocks.attach([*blocks, *(block for block, _ in self._held.values())])
+
+    def _volume(self, ref: protocol.VolumeRef) -> Volume:
+        if ref.held in self._held:
+            return self._held[ref.held][1]
+        array = view(self._blocks[ref.array.block], ref.array)
+        array.flags.writeable = False
+        volume = Volume(array, Geometry(**ref.geometry), ref.units, ref.modality)
+        if ref.held:
+            self._held[ref.held] = ref.array.block, volume
+        return volume
+
+    def _release(self, held: int) -> None:
+        if self._held.pop(held, None) is not None:
+            self._attach()
 
     def _synthesizer(self, request: protocol.Apply, progress: _Progress) -> Synthesize:
         """The generator of the request, loaded unless it is at hand and its files have not changed since."""
@@ -125,15 +159,17 @@ class Worker:
 class _Progress:
     """The ``progress`` callback of a job: at most 20 events per second, with the remaining time as estimated so far."""
 
-    def __init__(self, worker: Worker, job: int):
-        self._worker, self._job = worker, job
+    def __init__(self, worker: Worker, inbox: Inbox, job: int):
+        self._worker, self._inbox, self._job = worker, inbox, job
         self._last_s = -1.0
         self.begin()
 
     def begin(self) -> None:
+        self._stop_if_dropped()
         self._start_s = time.monotonic()
 
     def __call__(self, fraction: float, message: str = "") -> None:
+        self._stop_if_dropped()
         now = time.monotonic()
         if now - self._last_s < _PROGRESS_INTERVAL_S or not self._client_keeps_up():
             return
@@ -145,6 +181,10 @@ class _Progress:
     def send(self, fraction: float, remaining_s: float | None, message: str) -> None:
         self._worker.send(protocol.Progress(self._job, float(fraction), remaining_s, str(message)))
 
+    def _stop_if_dropped(self) -> None:
+        if self._inbox.is_dropped(self._job):
+            raise Cancelled
+
     def _client_keeps_up(self) -> bool:
         """False while the pipe is full because the client is busy elsewhere: computing goes on, unreported."""
         if sys.platform == "win32":
@@ -153,7 +193,7 @@ class _Progress:
 
 
 def _failed(job: int, error: BaseException) -> protocol.Failed:
-    detail = "".join(traceback.format_exception(error))
+    detail = "" if isinstance(error, Cancelled) else "".join(traceback.format_exception(error))
     return protocol.Failed(job, _sentence(error), type(error).__name__, detail)
 
 
@@ -184,10 +224,10 @@ def _free_device_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _read_requests(requests: queue.SimpleQueue[bytes]) -> None:
+def _read_requests(inbox: Inbox) -> None:
     """Thread: passes the lines of the standard input on, and ends the process at once when there are no more."""
     while line := sys.stdin.buffer.readline():
-        requests.put(line)
+        inbox.put(line)
     os._exit(0)
 
 
@@ -213,11 +253,11 @@ def main(load: Callable[[str, str], Synthesize] = load_synthesizer) -> None:
     """Serve the client on standard input and output until it goes; never returns."""
     events = _claim_standard_output()
     _settle()
-    requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    inbox = Inbox()
+    threading.Thread(target=_read_requests, args=(inbox,), daemon=True).start()
     code = 1
     try:
-        Worker(events, load).serve(requests)
+        Worker(events, inbox, load).serve()
         code = 0
     except BrokenPipeError:
         pass

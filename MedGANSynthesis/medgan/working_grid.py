@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import InputError
+from .tile_plan import Box, Triple
 from .volume import Geometry, Volume
 
 SAME_SPACING = 0.02  # relative; below it resampling would blur more than it could mend
@@ -34,10 +35,27 @@ class WorkingGrid:
             volume = resampled(volume, grid_of_spacing(volume, self.spacing_mm))
         return volume
 
-    def leave(self, result: Volume, source: Volume, linear: bool = True) -> np.ndarray:
-        """The array of ``result`` (made from ``enter(source)``, on the same grid) on the grid of ``source``."""
+    def enter_mask(self, mask: np.ndarray, volume: Volume) -> np.ndarray:
+        """A mask ``(k, j, i)`` of ``volume`` on this grid, bool."""
+        grey = volume.with_array(mask.astype(np.float32), units="", modality="")
+        return self.enter(grey).array > 0.5
+
+    def needed(self, region: Box, source: Volume, work: Volume) -> Box:
+        """The voxels of ``work`` (which is ``enter(source)``) that :meth:`leave` makes a region of the source from."""
         turned = canonical(source) if self.canonical else source
-        if result.grid_shape != turned.grid_shape or not result.geometry.is_close(turned.geometry):
+        if _same_grid(work, turned):
+            return covering(region, source, work)
+        widths = _smoothing(work.geometry, turned.geometry)
+        reach = tuple(2 + int(4 * width + 0.5) for width in widths)  # where scipy cuts a Gaussian off, and linearity
+        return covering(region, source, work, reach)
+
+    def leave(self, result: Volume, source: Volume, linear: bool = True) -> np.ndarray:
+        """The array of ``result`` (made from ``enter(source)``, on the same grid) on the grid of ``source``.
+
+        Both may be crops, if ``result`` holds what is :meth:`needed` for ``source``.
+        """
+        turned = canonical(source) if self.canonical else source
+        if not _same_grid(result, turned):
             empty = Volume(np.broadcast_to(np.uint8(0), turned.grid_shape), turned.geometry)
             result = resampled(result, empty, linear=linear)
         if not self.canonical:
@@ -67,6 +85,30 @@ def canonical(volume: Volume) -> Volume:
             origin_mm = origin_mm + directions[:, axis] * spacing_mm[axis] * last
             directions[:, axis] = -directions[:, axis]
     return volume.with_array(array, geometry=Geometry(origin_mm, spacing_mm, directions))
+
+
+def cropped(volume: Volume, region: Box) -> Volume:
+    """A box of a volume, where it lies; the voxels are not copied."""
+    geometry = volume.geometry.shifted(region.start[::-1])
+    return volume.with_array(volume.array[region.slices], geometry=geometry)
+
+
+def covering(region: Box, source: Volume, grid: Volume, margin: Triple = (0, 0, 0)) -> Box:
+    """The smallest box of ``grid`` that covers a box of the grid of ``source`` up to its outer voxel faces.
+
+    Args:
+        margin: voxels of ``grid`` along k, j, i to add on each side; the box ends where the grid ends.
+    """
+    faces = np.array([np.array(region.start[::-1]) - 0.5, np.array(region.stop[::-1]) - 0.5])
+    corners = np.array([[*(faces[at, axis] for axis, at in enumerate(ends)), 1.0] for ends in np.ndindex(2, 2, 2)])
+    there = np.linalg.solve(grid.geometry.ijk_to_ras, source.geometry.ijk_to_ras) @ corners.T
+    low, high = there[:3].min(axis=1)[::-1] + 0.5, there[:3].max(axis=1)[::-1] + 0.5
+    rounding = 1e-4  # of a voxel: what is left of a face that fell together with one of the other grid
+    start = np.floor(low + rounding).astype(int) - margin
+    stop = np.maximum(np.ceil(high - rounding).astype(int), start + 1) + margin
+    start = np.clip(start, 0, np.array(grid.grid_shape) - 1)
+    stop = np.clip(stop, start + 1, grid.grid_shape)
+    return Box(tuple(start.tolist()), tuple(stop.tolist()))
 
 
 def grid_of_spacing(volume: Volume, spacing_mm: tuple[float, float, float]) -> Volume:
@@ -102,13 +144,11 @@ def resampled(volume: Volume, grid: Volume, linear: bool = False) -> Volume:
     """
     import SimpleITK as sitk
 
-    spacing_mm = volume.geometry.spacing_mm
     array = volume.array.astype(np.float32)
-    reach = np.maximum(0.0, (grid.geometry.spacing_mm / spacing_mm) ** 2 - 1.0)
-    if (reach > 0.1).any() and np.allclose(volume.geometry.directions, grid.geometry.directions, atol=1e-3):
+    widths = _smoothing(volume.geometry, grid.geometry)
+    if any(widths):
         from scipy import ndimage
 
-        widths = 0.42 * np.sqrt(reach)[::-1]  # of a Gaussian as wide as the coarser voxel less the finer one
         array = ndimage.gaussian_filter(array, (*widths, *[0.0] * (array.ndim - 3)))
     pad = 8
     padded = np.pad(array, [(pad, pad)] * 3 + [(0, 0)] * (array.ndim - 3), mode="edge")
@@ -123,6 +163,18 @@ def resampled(volume: Volume, grid: Volume, linear: bool = False) -> Volume:
     result = Volume.from_sitk(image, volume.units, volume.modality)
     values = np.clip(result.array, array.min(), array.max())  # a spline overshoots at edges
     return Volume(values, grid.geometry, volume.units, volume.modality)
+
+
+def _smoothing(fine: Geometry, coarse: Geometry) -> tuple[float, float, float]:
+    """Width along k, j, i, in fine voxels, of a Gaussian as wide as the coarser voxel less the finer one."""
+    reach = np.maximum(0.0, (coarse.spacing_mm / fine.spacing_mm) ** 2 - 1.0)
+    if (reach <= 0.1).all() or not np.allclose(fine.directions, coarse.directions, atol=1e-3):
+        return 0.0, 0.0, 0.0
+    return tuple((0.42 * np.sqrt(reach)[::-1]).tolist())
+
+
+def _same_grid(volume: Volume, other: Volume) -> bool:
+    return volume.grid_shape == other.grid_shape and volume.geometry.is_close(other.geometry)
 
 
 def _turn(geometry: Geometry) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:

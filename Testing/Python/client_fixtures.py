@@ -2,12 +2,13 @@
 
 import dataclasses
 import os
+import signal
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
+from medgan.bundle import OutputSpec
 from medgan.client import Client
 from medgan.subprocess_transport import SubprocessTransport
 from medgan.volume import Geometry, Volume
@@ -29,16 +30,17 @@ class FakeBundle:
 
     path: Path
 
-    def outputs(self, volume):
-        spec = SimpleNamespace(
-            shape=volume.array.shape,
-            dtype=volume.array.dtype.str,
-            geometry=volume.geometry,
-            units=volume.units,
-            modality=volume.modality,
-            keeps_source=True,
+    def outputs(self, volume, options=None, region=None):
+        image = OutputSpec(
+            volume.array.shape if region is None else (*region.shape, *volume.array.shape[3:]),
+            volume.array.dtype.str,
+            volume.geometry if region is None else volume.geometry.shifted(region.start[::-1]),
+            volume.units,
+            volume.modality,
         )
-        return {"image": spec}
+        if options is None or options.spread == "none":
+            return {"image": image}
+        return {"image": image, "spread": dataclasses.replace(image, dtype="<f4")}
 
 
 def bundle(kind):
@@ -86,6 +88,25 @@ def wait_until(condition, timeout_s=20.0):
             return False
         time.sleep(0.02)
     return True
+
+
+def run(client, source, kind="identity", **options):
+    """The result of the generator that behaves as ``kind`` says."""
+    return client.apply(source, bundle(kind), **options).wait(60)
+
+
+def run_until(client, job, message):
+    """Let a job run until its generator says ``message``; returns the worker's process id."""
+    while job.message != message:
+        client.pump(10)
+    return client.worker_pid
+
+
+def kill_worker(client):
+    """End the worker without its client noticing yet."""
+    pid = client.worker_pid
+    os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: not is_alive(pid))
 
 
 def python_environment():

@@ -8,14 +8,22 @@ import os
 import signal
 import sys
 import time
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-from medgan import worker
+from medgan import protocol, worker
 from medgan.errors import InputError
 
 kept = []
+seen = weakref.WeakKeyDictionary()
+
+
+def times_seen(volume):
+    """How often this very object was the input before; what nobody holds any more is forgotten, as a generator does."""
+    seen[volume] = seen.get(volume, -1) + 1
+    return seen[volume]
 
 
 def load(bundle, device):
@@ -23,13 +31,24 @@ def load(bundle, device):
     load.count += 1
     count = load.count
 
-    def synthesize(volume, *, strength, progress, out):
+    def synthesize(volume, options, *, region, progress, out):
         started = time.monotonic()
-        behave(Path(bundle).name, volume, progress, out)
+        part = volume if region is None else volume.with_array(volume.array[region.slices])
+        behave(Path(bundle).name, part, progress, out)
         image = out["image"] if Path(bundle).name != "elsewhere" else out["image"].copy()
-        provenance = {"Loaded": str(count), "Device": device, "Strength": str(strength), "PID": str(os.getpid())}
+        if "spread" in out:
+            out["spread"][...] = 0.5
+        provenance = {
+            "Loaded": str(count),
+            "Device": device,
+            "Strength": str(options.strength),
+            "PID": str(os.getpid()),
+            "Seen": str(times_seen(volume)),
+            "Held volumes": str(len(seen)),
+        }
         return SimpleNamespace(
             volume=volume.with_array(image),
+            spread=volume.with_array(out["spread"]) if "spread" in out else None,
             provenance=provenance,
             applicability=[f"{volume.modality} in {volume.units}"],
             notes=[str(volume.geometry.to_dict())],
@@ -49,6 +68,17 @@ def behave(kind, volume, progress, out):
         for step in range(20):
             progress(step / 20, f"step {step}")
             time.sleep(0.06)
+    elif kind.startswith("tiles"):
+        for step in range(40):
+            progress(step / 40, "tiles")
+            time.sleep(0.005)
+    elif kind == "endless":
+        while True:
+            progress(0.5, "endless")
+            time.sleep(0.005)
+    elif kind == "deaf":
+        progress(0.5, "deaf")
+        time.sleep(0.3)
     elif kind == "stuck":
         progress(0.25, "stuck")
         time.sleep(600)
@@ -68,7 +98,7 @@ def behave(kind, volume, progress, out):
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
     elif kind == "print":
         print("hello from Python")
-        os.write(1, b'{"protocol":1,"kind":"Pong","number":7}\n')
+        os.write(1, protocol.encode(protocol.Pong(7)))
         ctypes.CDLL(None).puts(b"hello from C")
         sys.__stdout__.write("hello from the original stream\n")
         sys.__stdout__.flush()

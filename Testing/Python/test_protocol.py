@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from medgan import protocol
+from medgan.devices import DeviceInfo
 from medgan.errors import WorkerError
 
 text = st.text()
@@ -19,26 +20,37 @@ refs = st.builds(
     dtype=st.sampled_from(["<i2", "|u1", "<f4"]),
 )
 vectors = st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=3, max_size=3)
+sources = st.builds(
+    protocol.VolumeRef,
+    array=refs,
+    geometry=st.dictionaries(text, vectors),
+    units=text,
+    modality=text,
+    held=numbers,
+)
 applies = st.builds(
     protocol.Apply,
     job=numbers,
     bundle=text,
     device=text,
-    strength=st.floats(0, 1),
-    source=refs,
-    geometry=st.dictionaries(text, vectors),
-    units=text,
-    modality=text,
+    source=sources,
     outputs=st.dictionaries(text, refs),
+    options=st.dictionaries(text, st.booleans() | numbers | st.floats(0, 1) | text | vectors | st.lists(text)),
+    region=st.none() | st.tuples(*[numbers] * 6),
 )
+devices = st.builds(DeviceInfo, text, text, numbers, numbers)
 messages = st.one_of(
     applies,
     st.builds(protocol.Ping, numbers),
+    st.builds(protocol.DescribeDevices, numbers),
+    st.builds(protocol.Drop, numbers),
+    st.builds(protocol.Release, numbers),
     st.builds(protocol.Shutdown),
     st.builds(protocol.Ready, numbers, text),
     st.builds(protocol.Pong, numbers),
+    st.builds(protocol.Devices, numbers, st.lists(devices)),
     st.builds(protocol.Progress, numbers, st.floats(0, 1), st.none() | seconds, text),
-    st.builds(protocol.Done, numbers, st.dictionaries(text, text), st.lists(text), st.lists(text), seconds),
+    st.builds(protocol.Done, numbers, st.dictionaries(text, text), st.lists(text), st.lists(text), seconds, numbers),
     st.builds(protocol.Failed, numbers, text, text, text),
 )
 
@@ -71,13 +83,14 @@ def changed(message, **changes):
 
 
 REF = protocol.ArrayRef("block", 0, (1, 2, 3), "<i2")
-APPLY = protocol.Apply(1, "b", "cpu", 1.0, REF, {}, "HU", "CT", {"image": REF})
+SOURCE = protocol.VolumeRef(REF, {}, "HU", "CT")
+APPLY = protocol.Apply(1, "b", "cpu", SOURCE, {"image": REF}, {"strength": 0.5}, (0, 0, 0, 1, 2, 3))
 
 
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        (changed(protocol.Ping(1), protocol=2), "two versions of MedGAN are mixed"),
+        (changed(protocol.Ping(1), protocol=protocol.PROTOCOL_VERSION + 1), "two versions of MedGAN are mixed"),
         (changed(protocol.Ping(1), protocol=...), "unexpected"),
         (changed(protocol.Ping(1), kind="Pickle"), "Unknown kind"),
         (changed(protocol.Ping(1), kind=["Ping"]), "Unknown kind"),
@@ -86,8 +99,11 @@ APPLY = protocol.Apply(1, "b", "cpu", 1.0, REF, {}, "HU", "CT", {"image": REF})
         (changed(protocol.Ping(1), number="1"), "'number' has the wrong type"),
         (changed(protocol.Ping(1), number=True), "'number' has the wrong type"),
         (changed(protocol.Progress(1, 0.5, None, ""), fraction=None), "'fraction' has the wrong type"),
-        (changed(APPLY, source=None), "ArrayRef must be an object"),
-        (changed(APPLY, source={"block": "x"}), "missing"),
+        (changed(APPLY, source=None), "VolumeRef must be an object"),
+        (changed(APPLY, source={"array": {"block": "x"}}), "missing"),
+        (changed(APPLY, region=[0, 0, 0.5]), "'region' has the wrong type"),
+        (changed(APPLY, options=[1]), "'options' has the wrong type"),
+        (changed(protocol.Devices(1, []), devices=[5]), "DeviceInfo must be an object"),
         (changed(APPLY, outputs={"image": 5}), "ArrayRef must be an object"),
         (b"[]", "unexpected"),
         (b"[" * 100000, "unexpected"),

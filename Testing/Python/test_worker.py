@@ -1,5 +1,6 @@
 """The worker process by itself, spoken to in lines as a transport does."""
 
+import dataclasses
 import queue
 import signal
 import subprocess
@@ -56,11 +57,7 @@ def apply_request(arrays, kind, **changes):
         "job": 5,
         "bundle": str(bundle(kind).path),
         "device": "cpu",
-        "strength": 1.0,
-        "source": arrays.refs["source"],
-        "geometry": volume.geometry.to_dict(),
-        "units": "HU",
-        "modality": "CT",
+        "source": protocol.VolumeRef(arrays.refs["source"], volume.geometry.to_dict(), "HU", "CT"),
         "outputs": {"image": arrays.refs["image"]},
     }
     return protocol.Apply(**fields | changes)
@@ -124,7 +121,8 @@ def test_memory_that_does_not_exist_or_is_too_small(pipe, arrays):
     missing = protocol.ArrayRef("no_such_block", 0, ref.shape, ref.dtype)
     beyond = protocol.ArrayRef(ref.block, arrays.block.size - 2, ref.shape, ref.dtype)
     for source in (missing, beyond):
-        pipe.send(apply_request(arrays, "identity", source=source))
+        request = apply_request(arrays, "identity")
+        pipe.send(dataclasses.replace(request, source=dataclasses.replace(request.source, array=source)))
         while isinstance(event := pipe.receive(), protocol.Progress):
             pass
         assert isinstance(event, protocol.Failed) and event.job == 5

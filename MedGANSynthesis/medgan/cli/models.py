@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..bundle import Bundle
+    from ..model_store import Installed
 
 
 def add_parser(commands: Any) -> None:
@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
         "models",
         help="list the installed models",
         description="List the models shipped with MedGAN, those in the folders of $MEDGAN_MODELS and your own. "
-        "Use a name or a task of this table as MODEL in medgan apply.",
+        "Use a name or a task of this table as MODEL in medgan apply; medgan bundle install adds one.",
     )
     parser.add_argument("--task", help="only models of this task, such as denoise-ct")
     parser.add_argument("--json", action="store_true", help="print JSON for scripts")
@@ -25,9 +25,12 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print a table, or JSON, on stdout."""
-    from ..bundle import find_bundles
+    from ..model_store import installed
 
-    rows = [describe(bundle) for bundle in find_bundles(arguments.task)]
+    entries = installed()
+    if arguments.task is not None:
+        entries = [entry for entry in entries if entry.bundle is not None and entry.bundle.task == arguments.task]
+    rows = [describe(entry) for entry in entries]
     if arguments.json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     elif not rows:
@@ -37,15 +40,30 @@ def run(arguments: argparse.Namespace) -> None:
         print(format_table(rows))
 
 
-def describe(bundle: Bundle) -> dict[str, str]:
+def describe(entry: Installed) -> dict[str, str]:
     """One row of the table."""
+    place = {
+        "origin": f"{entry.origin}, hidden by another" if entry.shadowed else entry.origin,
+        "size": f"{entry.bytes / 1e6:.1f} MB",
+        "path": str(entry.path),
+    }
+    bundle = entry.bundle
+    if bundle is None:
+        return {
+            "name": entry.name,
+            "task": "",
+            "version": "",
+            "licence": "",
+            "gain": f"DAMAGED: {entry.error}",
+            **place,
+        }
     return {
         "name": bundle.name,
         "task": bundle.task,
         "version": bundle.version,
         "licence": bundle.licence or "not stated",
         "gain": measured_gain(bundle.manifest.results),
-        "path": str(bundle.path),
+        **place,
     }
 
 
