@@ -7,21 +7,30 @@ from dataclasses import replace
 import numpy as np
 import slicer
 from medgan.errors import InputError, MedGANError
+from medgan.provenance import SYNTHETIC
+from medgan.volume import Volume
 from slicer.i18n import tr as _
 
+from .displays import copyDisplay, followDisplay, spreadDisplay
 from .History import History, Step
 from .nodes import (
     ATTRIBUTE_PREFIX,
     Contents,
     clearAttributes,
+    geometryOfNode,
     nodeName,
     sameGrid,
     setGeometryOfNode,
     setHounsfieldUnits,
+    volumeFromNode,
+    writableType,
 )
-from .Prepared import Prepared, notEnoughMemory
+from .Prepared import RESULT, SPREAD, Prepared, notEnoughMemory
+from .sourceImages import SOURCE_ROLE
 
-REMOVED_ROLE = "MedGAN.Removed"  # node reference from an output to the node with what was removed
+# Node references from an output to the nodes that belong to it.
+REMOVED_ROLE = "MedGAN.Removed"
+SPREAD_ROLE = "MedGAN.Spread"
 
 
 class Gate:
@@ -48,12 +57,12 @@ class Gate:
         """
         sourceNode = prepared.sourceNode
         scene = sourceNode.GetScene()
-        className = "vtkMRMLVectorVolumeNode" if prepared.image.array.ndim == 4 else "vtkMRMLScalarVolumeNode"
-        node = scene.AddNewNodeByClass(className, scene.GenerateUniqueName(f"{nodeName(sourceNode)} {title}".strip()))
+        name = scene.GenerateUniqueName(f"{nodeName(sourceNode)} {title}".strip())
+        node = scene.AddNewNodeByClass(_className(prepared.image), name)
         try:
             _fill(node, prepared)
             _describe(node, prepared)
-            _copyDisplay(node, prepared)
+            _display(node, prepared)
             _placeBeside(node, sourceNode)
         except Exception as error:
             removeWithDisplay(node)
@@ -66,11 +75,12 @@ class Gate:
         Raises:
             MedGANError: the node cannot hold the image, or writing failed; the node is as it was before.
         """
-        _checkTarget(node, prepared)
+        self.checkTarget(node, prepared)
         step = None
         if node.GetImageData() is not None:
             before = Contents.of(node)
-            after = replace(before, array=prepared.image.array, geometry=prepared.image.geometry)
+            image, parentID = prepared.image, prepared.sourceNode.GetTransformNodeID()
+            after = replace(before, array=image.array, geometry=image.geometry, parentID=parentID)
             step = self.history.record(node, before, after)
         try:
             if node is prepared.sourceNode:
@@ -80,13 +90,49 @@ class Gate:
                 _placeBeside(node, prepared.sourceNode)
             _describe(node, prepared)
             if node.GetDisplayNode() is None:
-                _copyDisplay(node, prepared)
+                _display(node, prepared)
         except Exception as error:
             if step is None:
                 node.SetAndObserveImageData(None)
             else:
                 self.history.forget(step)
                 _restore(step)
+            raise _asMedGANError(error) from error
+
+    def checkTarget(self, node, prepared: Prepared) -> None:
+        """Raises InputError: the node cannot hold the image; only kind, grid and unit of the image are looked at."""
+        if node is prepared.sourceNode:
+            if not (sameGrid(node, prepared.image) and prepared.sameUnits):
+                message = _("The result has another grid or unit than '{name}'; let it go into a new volume.")
+                raise InputError(message.format(name=nodeName(node)))
+        elif node.GetClassName() != _className(prepared.image):
+            message = _("'{name}' is not the kind of volume that can hold the result; choose a new output volume.")
+            raise InputError(message.format(name=nodeName(node)))
+
+    def writePreview(self, node, image: Volume, sourceNode, sameKind: bool = True) -> None:
+        """Put a preview into a node that lives only for it: no history, and of provenance only the note.
+
+        It looks as its source does, or, in Hounsfield units made of something else, as a CT does. Voxels of the shape
+        and type the node has already go straight into its array.
+
+        Args:
+            node: of the class that fits the image.
+            image: (k, j, i[, c]) on its own grid, which may be a part of the source's; copied.
+            sameKind: the model keeps unit and meaning of its source.
+
+        Raises:
+            MedGANError: it could not be written.
+        """
+        if node.GetClassName() != _className(image):
+            raise InputError(_("The preview needs another kind of volume; switch it off and on again."))
+        prepared = Prepared(sourceNode, volumeFromNode(sourceNode), image, {}, sameKind=sameKind)
+        try:
+            with slicer.util.NodeModify(node):
+                _refill(node, image)
+                node.SetAttribute(ATTRIBUTE_PREFIX + "Note", SYNTHETIC)
+                node.SetAndObserveTransformNodeID(sourceNode.GetTransformNodeID())
+                followDisplay(node, prepared)
+        except Exception as error:
             raise _asMedGANError(error) from error
 
     def undo(self, node=None):
@@ -114,24 +160,34 @@ def removeWithDisplay(node) -> None:
     scene.RemoveNode(node)
 
 
-def _checkTarget(node, prepared: Prepared) -> None:
-    if node is prepared.sourceNode:
-        if not (sameGrid(node, prepared.image) and prepared.sameUnits):
-            message = _("The result has another grid or unit than '{name}'; let it go into a new volume.")
-            raise InputError(message.format(name=nodeName(node)))
-        return
-    wanted = "vtkMRMLVectorVolumeNode" if prepared.image.array.ndim == 4 else "vtkMRMLScalarVolumeNode"
-    if node.GetClassName() != wanted:
-        message = _("'{name}' is not the kind of volume that can hold the result; choose a new output volume.")
-        raise InputError(message.format(name=nodeName(node)))
+def _className(image: Volume) -> str:
+    """The class of volume node that holds an image."""
+    return "vtkMRMLVectorVolumeNode" if image.array.ndim == 4 else "vtkMRMLScalarVolumeNode"
 
 
 def _fill(node, prepared: Prepared) -> None:
     with slicer.util.NodeModify(node):
         slicer.util.updateVolumeFromArray(node, prepared.image.array)
         setGeometryOfNode(node, prepared.image.geometry)
-        if prepared.image.channels == 3:
-            node.SetVoxelVectorType(slicer.vtkMRMLVolumeNode.VoxelVectorTypeColorRGB)
+        _markColor(node, prepared.image)
+
+
+def _refill(node, image: Volume) -> None:
+    array = writableType(image.array)
+    held = slicer.util.arrayFromVolume(node) if node.GetImageData() is not None else None
+    if held is not None and (held.shape, held.dtype) == (array.shape, array.dtype):
+        np.copyto(held, array)
+        slicer.util.arrayFromVolumeModified(node)
+    else:
+        slicer.util.updateVolumeFromArray(node, array)
+        _markColor(node, image)
+    if not geometryOfNode(node).is_close(image.geometry, 0.0):
+        setGeometryOfNode(node, image.geometry)
+
+
+def _markColor(node, image: Volume) -> None:
+    if image.channels == 3:
+        node.SetVoxelVectorType(slicer.vtkMRMLVolumeNode.VoxelVectorTypeColorRGB)
 
 
 def _overwrite(node, box, values: np.ndarray) -> None:
@@ -148,12 +204,17 @@ def _restore(step: Step) -> None:
         else:
             _overwrite(node, step.box, step.other.array())
         step.facts.restoreFacts(node)
+        parentID = step.facts.parentID
+        if step.moved and (parentID is None or node.GetScene().GetNodeByID(parentID) is not None):
+            node.SetAndObserveTransformNodeID(parentID)
 
 
 def _describe(node, prepared: Prepared) -> None:
     clearAttributes(node)
     for key, value in prepared.facts.items():
         node.SetAttribute(ATTRIBUTE_PREFIX + key, str(value))
+    if node is not prepared.sourceNode:
+        node.SetNodeReferenceID(SOURCE_ROLE, prepared.sourceNode.GetID())
     if prepared.sameUnits:
         node.SetVoxelValueUnits(prepared.sourceNode.GetVoxelValueUnits())
         node.SetVoxelValueQuantity(prepared.sourceNode.GetVoxelValueQuantity())
@@ -164,21 +225,13 @@ def _describe(node, prepared: Prepared) -> None:
         node.SetVoxelValueQuantity(None)
 
 
-def _copyDisplay(node, prepared: Prepared) -> None:
-    """The look of the source, held still: with automatic window and level before and after could not be compared."""
-    model = prepared.sourceNode.GetDisplayNode()
-    if model is None or prepared.isDifference or not prepared.sameUnits:
+def _display(node, prepared: Prepared) -> None:
+    if prepared.kind == SPREAD:
+        spreadDisplay(node, prepared.image.array)
+    elif prepared.kind == RESULT:
+        copyDisplay(node, prepared)
+    else:
         node.CreateDefaultDisplayNodes()
-        return
-    # Set up before it sees the image: a default display node would first look for a window of its own, which is slow.
-    display = node.GetScene().AddNewNodeByClass(model.GetClassName())
-    display.CopyContent(model)
-    if model.GetColorNodeID():
-        display.SetAndObserveColorNodeID(model.GetColorNodeID())
-    if display.IsA("vtkMRMLScalarVolumeDisplayNode"):
-        display.SetAutoWindowLevel(False)
-        display.SetWindowLevel(model.GetWindow(), model.GetLevel())
-    node.SetAndObserveDisplayNodeID(display.GetID())
 
 
 def _placeBeside(node, sourceNode) -> None:

@@ -57,7 +57,8 @@ class Step:
     Attributes:
         box: where it happened; the whole image where the write changed grid or type (then ``whole`` is true).
         other: what the box holds on the other side of the step (before it to undo, after it to redo).
-        facts: grid, attributes and units on the other side; ``facts.array`` is None.
+        facts: grid, attributes, units and parent on the other side; ``facts.array`` is None.
+        moved: the write put the node under another parent transform.
         checksum, shape, dtype: what the box and the image must hold now for the step to apply.
     """
 
@@ -66,6 +67,7 @@ class Step:
     box: tuple[slice, ...]
     other: Packed
     facts: Contents
+    moved: bool
     checksum: int
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -84,6 +86,7 @@ class Step:
             box,
             Packed.of(other.array[box]),
             replace(other, array=None),
+            other.parentID != present.parentID,
             zlib.crc32(_bytesOf(present.array[box])),
             present.array.shape,
             present.array.dtype,

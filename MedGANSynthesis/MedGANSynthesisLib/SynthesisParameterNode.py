@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import enum
-import sys
 from typing import Annotated
 
-from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
-
-
-class Device(enum.Enum):
-    """Where to compute."""
-
-    Automatic = "auto"
-    Processor = "cpu"
-    GraphicsCard = "mps" if sys.platform == "darwin" else "cuda"
-
-    def label(self) -> str:
-        """The text in the panel."""
-        texts = {"auto": _("Automatic"), "cpu": _("Processor (CPU)")}
-        return texts.get(self.value, _("Graphics card (GPU)"))
+from slicer.parameterNodeWrapper import FloatRange, WithinRange, parameterNodeWrapper
 
 
 class MaskMode(enum.Enum):
@@ -37,28 +23,62 @@ class MaskMode(enum.Enum):
         return texts[self.value]
 
 
+class PreviewMode(enum.Enum):
+    """What is computed and shown before anything is applied."""
+
+    Off = "off"
+    VisibleSlices = "visible-slices"
+    Roi = "roi"
+
+    def label(self) -> str:
+        """The text in the panel."""
+        texts = {"off": _("Off"), "visible-slices": _("Visible slices"), "roi": _("Inside a ROI")}
+        return texts[self.value]
+
+
 @parameterNodeWrapper
 class SynthesisParameterNode:
     """The parameters of the panel.
 
+    The options of the effects lie on the same node under ``<key>.<name>``, see ``effects.parameters``.
+
     sourceVolume - the volume to work on
-    model - name of the chosen bundle; empty takes the first there is
-    device - where to compute
-    strength - 0 (source) to 1 (what the model computed)
-    maskMode, segmentation, segmentID, softEdgeMm - where the result counts, and how wide the edge is in mm
+    effect - key of the active effect, empty for none
+    model - name of the bundle chosen for the active effect; each effect keeps its own
+    device - where to compute: "auto", "cpu", or what the engine calls a graphics card
+    maskMode, segmentation, segmentID - where the result counts
+    intensityMask, intensityRange - whether the result only counts where the source lies within the range; the range
+        (0, 0) stands for one that was never set
+    maskRoi - the result only counts inside this box, if there is one
+    softEdgeMm - how wide the edge of all these is in mm
     outputVolume - takes the result; None creates a new volume
     inPlace - overwrite the source instead
-    secondOutput - also create a volume with what was removed
+    previewMode, previewRoi, previewOpacity - what is shown before anything is applied
+    syntheticAnnotation - write "SYNTHETIC" into the corner of slice views that show a synthetic volume
     """
 
     sourceVolume: vtkMRMLScalarVolumeNode
-    model: str
-    device: Device = Device.Automatic
-    strength: Annotated[float, WithinRange(0.0, 1.0)] = 1.0
+    effect: str
+    device: str = "auto"
     maskMode: MaskMode = MaskMode.Everywhere
     segmentation: vtkMRMLSegmentationNode
     segmentID: str
     softEdgeMm: Annotated[float, WithinRange(0.0, 50.0)] = 0.0
+    intensityMask: bool = False
+    intensityRange: FloatRange = FloatRange(0.0, 0.0)
+    maskRoi: vtkMRMLMarkupsROINode
     outputVolume: vtkMRMLScalarVolumeNode
     inPlace: bool = False
-    secondOutput: bool = False
+    previewMode: PreviewMode = PreviewMode.Off
+    previewRoi: vtkMRMLMarkupsROINode
+    previewOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 1.0
+    syntheticAnnotation: bool = True
+
+    @property
+    def model(self) -> str:
+        """Name of the bundle chosen for the active effect, '' for the first there is."""
+        return self.parameterNode.GetParameter(f"{self.effect}.model")
+
+    @model.setter
+    def model(self, name: str) -> None:
+        self.parameterNode.SetParameter(f"{self.effect}.model", name)

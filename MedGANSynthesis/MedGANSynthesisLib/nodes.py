@@ -133,20 +133,22 @@ def clearAttributes(node) -> None:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a volume node holds: voxels (a view), grid, ``MedGAN.*`` attributes and voxel units and quantity."""
+    """What a volume node holds: voxels (a view), grid, ``MedGAN.*`` attributes, voxel units and quantity, parent."""
 
     array: np.ndarray
     geometry: Geometry
     attributes: dict[str, str]
     units: Any
     quantity: Any
+    parentID: str | None
 
     @classmethod
     def of(cls, node) -> Contents:
         names = [name for name in node.GetAttributeNames() if name.startswith(ATTRIBUTE_PREFIX)]
         attributes = {name: node.GetAttribute(name) for name in names}
         array, geometry = slicer.util.arrayFromVolume(node), geometryOfNode(node)
-        return cls(array, geometry, attributes, node.GetVoxelValueUnits(), node.GetVoxelValueQuantity())
+        units, quantity = node.GetVoxelValueUnits(), node.GetVoxelValueQuantity()
+        return cls(array, geometry, attributes, units, quantity, node.GetTransformNodeID())
 
     def restoreFacts(self, node) -> None:
         """Give a node these attributes, units and quantity (not the voxels: those go through the write gate)."""

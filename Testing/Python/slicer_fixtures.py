@@ -7,8 +7,10 @@ import time
 import client_fixtures
 import numpy as np
 import slicer
+import vtk
+import vtk.util.numpy_support
 from medgan.volume import Geometry
-from MedGANSynthesisLib.nodes import Contents, setGeometryOfNode, setHounsfieldUnits
+from MedGANSynthesisLib.nodes import Contents, geometryOfNode, setGeometryOfNode, setHounsfieldUnits
 from MedGANSynthesisLib.QProcessTransport import interpreterPath
 
 # In Slicer sys.executable is a launcher, which turns the death of what it started into an ordinary exit code.
@@ -64,6 +66,51 @@ def addSegment(volumeNode, mask, name="Lesion"):
     segmentID = segmentationNode.GetSegmentation().AddEmptySegment(name, name)
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask.astype(np.uint8), segmentationNode, segmentID, volumeNode)
     return segmentationNode, segmentID
+
+
+def addLinearTransform(matrix):
+    """A linear transform node with a 4x4 matrix to its parent."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    slicer.util.updateTransformMatrixFromArray(node, matrix)
+    return node
+
+
+def addGridTransform(volumeNode, shiftMm=2.5):
+    """A transform node that bends space around a volume: displacements of up to ``shiftMm`` on a coarse grid."""
+    ijkToRas, size = geometryOfNode(volumeNode).ijk_to_ras, slicer.util.arrayFromVolume(volumeNode).shape[2::-1]
+    corners = np.array([[*(np.array(ends) * size), 1.0] for ends in np.ndindex(2, 2, 2)]) @ ijkToRas[:3].T
+    low, high = corners.min(axis=0) - 20.0, corners.max(axis=0) + 20.0
+    displacements = vtk.vtkImageData()
+    displacements.SetDimensions(4, 4, 4)
+    displacements.SetOrigin(low)
+    displacements.SetSpacing((high - low) / 3.0)
+    displacements.AllocateScalars(vtk.VTK_DOUBLE, 3)
+    values = vtk.util.numpy_support.vtk_to_numpy(displacements.GetPointData().GetScalars())
+    values[:] = np.random.default_rng(4).uniform(-shiftMm, shiftMm, values.shape)
+    transform = slicer.vtkOrientedGridTransform()
+    transform.SetDisplacementGridData(displacements)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLGridTransformNode")
+    node.SetAndObserveTransformFromParent(transform)
+    return node
+
+
+def addRoi(volumeNode, sizeMm, angleDegrees=0.0, parent=None, name="Box"):
+    """A box around the middle of a volume as it lies in the world, turned about an axis that is none of the grid's."""
+    bounds = [0.0] * 6
+    volumeNode.GetRASBounds(bounds)
+    turn = vtk.vtkTransform()
+    turn.Translate([(low + high) / 2 for low, high in zip(bounds[::2], bounds[1::2], strict=True)])
+    turn.RotateWXYZ(angleDegrees, 1.0, 2.0, 3.0)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", name)
+    node.SetSize(*sizeMm)
+    matrix = turn.GetMatrix()
+    if parent is not None:
+        worldToParent = vtk.vtkMatrix4x4()
+        parent.GetMatrixTransformFromWorld(worldToParent)
+        vtk.vtkMatrix4x4.Multiply4x4(worldToParent, matrix, matrix)
+        node.SetAndObserveTransformNodeID(parent.GetID())
+    node.GetObjectToNodeMatrix().DeepCopy(matrix)
+    return node
 
 
 def voxels(node):

@@ -10,10 +10,21 @@ from medgan.errors import InputError, MedGANError
 from medgan.masking import soft_weight
 from medgan.volume import Geometry
 from MedGANSynthesisLib import Gate as gateModule
+from MedGANSynthesisLib.displays import CT_WINDOW_LEVEL_HU, SPREAD_COLORS
 from MedGANSynthesisLib.Gate import Gate
-from MedGANSynthesisLib.nodes import volumeFromNode
-from MedGANSynthesisLib.Prepared import Mask, Prepared, castLike
-from slicer_fixtures import addVolume, gridBits, nodeIDs, obliqueGeometry, randomArray, setDicomModality, voxels
+from MedGANSynthesisLib.masks import Mask
+from MedGANSynthesisLib.nodes import geometryOfNode, volumeFromNode
+from MedGANSynthesisLib.Prepared import Prepared, castLike
+from slicer_fixtures import (
+    addLinearTransform,
+    addVolume,
+    gridBits,
+    nodeIDs,
+    obliqueGeometry,
+    randomArray,
+    setDicomModality,
+    voxels,
+)
 
 PROVENANCE = {"Model": "identity", "Note": "SYNTHETIC"}
 
@@ -134,7 +145,8 @@ class GateTest(unittest.TestCase):
         mask[:, :, 20:] = True
         result = resultOf(source, np.full((7, 20, 40), 100.0, np.float32))
         for inside in (True, False):
-            prepared = Prepared.of(source, result, {}, Mask(mask, inside, 3.0, "description"))
+            counts = Mask(mask == inside, geometryOfNode(source), 3.0, "description")
+            prepared = Prepared.of(source, result, {}, counts)
             node = self.gate.writeNew(prepared, "denoised")
             distance_mm = (np.arange(40) - 19.5) * 0.5  # the surface lies between voxel 19 and 20
             expected = 100.0 * np.clip(0.5 + distance_mm / 3.0, 0.0, 1.0)
@@ -146,7 +158,7 @@ class GateTest(unittest.TestCase):
         source = addVolume(randomArray(dtype=np.float32))
         array = randomArray(dtype=np.float32, seed=4)
         mask = randomArray(dtype=np.int8, seed=5) > 0
-        prepared = Prepared.of(source, resultOf(source, array), {}, Mask(mask, True, 0.0, ""))
+        prepared = Prepared.of(source, resultOf(source, array), {}, Mask(mask, geometryOfNode(source)))
         node = self.gate.writeNew(prepared, "denoised")
         self.assertEqual(voxels(node).tobytes(), np.where(mask, array, voxels(source)).tobytes())
 
@@ -166,7 +178,7 @@ class GateTest(unittest.TestCase):
         mask = np.zeros((5, 17, 23), bool)
         mask[1:3, 4:9, 4:9] = True
         result = resultOf(source, randomArray(dtype=np.float32, seed=3))
-        prepared = Prepared.of(source, result, {}, Mask(mask, True, 4.0, ""))
+        prepared = Prepared.of(source, result, {}, Mask(mask, geometryOfNode(source), 4.0))
         output = self.gate.writeNew(prepared, "denoised")
         removed = self.gate.writeNew(prepared.removed(), "removed")
         difference = voxels(source).astype(np.float32) - voxels(output)
@@ -225,6 +237,59 @@ class GateTest(unittest.TestCase):
     def test_maskNeedsTheSameUnit(self):
         source = addVolume(randomArray(), hounsfield=False)
         setDicomModality(source, "MR")
-        mask = Mask(np.ones((5, 17, 23), bool), True, 0.0, "")
+        mask = Mask(np.ones((5, 17, 23), bool), geometryOfNode(source))
         result = dataclasses.replace(resultOf(source, randomArray()), units="HU", modality="CT")
         self.assertRaises(InputError, Prepared.of, source, result, {}, mask)
+
+    def test_spreadHasColorsFromZero(self):
+        source = addVolume(randomArray())
+        result = Prepared.of(source, resultOf(source, randomArray(seed=1)), PROVENANCE)
+        values = np.abs(randomArray(dtype=np.float32, seed=2))
+        values[:3] = 0.0  # as outside of a mask
+        values.flags.writeable = False  # as in shared memory
+        node = self.gate.writeNew(result.spread(resultOf(source, values)), "spread")
+        self.assertTrue(np.array_equal(voxels(node), values))
+        self.assertEqual(gridBits(node), gridBits(source))
+        self.assertEqual(node.GetVoxelValueUnits().GetCodeValue(), "[hnsf'U]")
+        self.assertEqual(node.GetAttribute("MedGAN.Model"), "identity")
+        self.assertIn("spread", node.GetAttribute("MedGAN.Content"))
+        display = node.GetDisplayNode()
+        self.assertFalse(display.GetAutoWindowLevel())
+        self.assertEqual(display.GetWindowLevelMin(), 0.0)
+        self.assertAlmostEqual(display.GetWindowLevelMax(), float(np.percentile(values[3:], 99.5)), 2)
+        self.assertIn(display.GetColorNodeID(), SPREAD_COLORS)
+        self.assertIsNotNone(display.GetColorNode())
+
+    def test_noSpreadAtAllCanBeShownToo(self):
+        source = addVolume(randomArray())
+        result = Prepared.of(source, resultOf(source, randomArray()), {})
+        node = self.gate.writeNew(result.spread(resultOf(source, np.zeros((5, 17, 23), np.float32))), "spread")
+        self.assertGreater(node.GetDisplayNode().GetWindow(), 0.0)
+
+    def test_syntheticCTHasAWindow(self):
+        source = addVolume(randomArray(dtype=np.uint8), hounsfield=False)
+        setDicomModality(source, "MR")
+        result = resultOf(source, randomArray(dtype=np.float32), units="HU", modality="CT")
+        node = self.gate.writeNew(Prepared.of(source, result, {}, sameKind=False), "CT")
+        display = node.GetDisplayNode()
+        self.assertFalse(display.GetAutoWindowLevel())
+        self.assertEqual((display.GetWindow(), display.GetLevel()), CT_WINDOW_LEVEL_HU)
+
+    def test_undoTakesBackTheParentTransform(self):
+        """What was written over may have lain elsewhere: its voxels alone would come back to the wrong place."""
+        source, target = addVolume(randomArray()), addVolume(randomArray((2, 3, 4)), name="Target")
+        first, second = (addLinearTransform(np.diag([factor, 1.0, 1.0, 1.0])) for factor in (2.0, 3.0))
+        source.SetAndObserveTransformNodeID(first.GetID())
+        target.SetAndObserveTransformNodeID(second.GetID())
+        self.gate.writeInto(target, Prepared.of(source, resultOf(source, randomArray(seed=1)), {}))
+        self.assertIs(target.GetParentTransformNode(), first)
+        self.gate.undo(target)
+        self.assertIs(target.GetParentTransformNode(), second)
+        self.gate.redo(target)
+        self.assertIs(target.GetParentTransformNode(), first)
+        self.gate.undo(target)
+        target.SetAndObserveTransformNodeID(None)  # the user's own doing stays
+        self.gate.writeInto(target, Prepared.of(target, resultOf(target, randomArray((2, 3, 4), seed=2)), {}))
+        target.SetAndObserveTransformNodeID(second.GetID())
+        self.gate.undo(target)
+        self.assertIs(target.GetParentTransformNode(), second)

@@ -1,6 +1,8 @@
 """Undo and redo of volumes: exact, bounded, and never applied to something that has changed."""
 
+import tempfile
 import unittest
+from pathlib import Path
 
 import numpy as np
 import slicer
@@ -132,6 +134,36 @@ class HistoryTest(unittest.TestCase):
             reborn = addVolume(randomArray(seed=1))
             if reborn.GetID() == nodeID:  # after a scene was closed its IDs are given out again
                 self.assertFalse(self.gate.history.canUndo(reborn))
+
+    def test_reloadedSceneHasNoHistory(self):
+        """Nodes of a scene that was saved, closed and loaded again are others, with the same names and IDs."""
+        for extension in ("mrml", "mrb"):
+            slicer.mrmlScene.Clear(0)
+            node = addVolume(randomArray(), name="CT")
+            nodeID = node.GetID()
+            self.overwrite(node, randomArray(seed=1))
+            self.overwrite(node, randomArray(seed=2))
+            self.gate.undo()
+            with tempfile.TemporaryDirectory() as folder:
+                path = str(Path(folder) / f"scene.{extension}")
+                if extension == "mrml":
+                    slicer.util.saveNode(node, str(Path(folder) / "CT.nrrd"))
+                self.assertTrue(slicer.util.saveScene(path))
+                slicer.mrmlScene.Clear(0)
+                slicer.util.loadScene(path)
+                loaded = slicer.util.getNode("CT")
+                self.assertEqual((loaded.GetID(), loaded.GetAttribute("MedGAN.Model")), (nodeID, "second"))
+                self.assertTrue(np.array_equal(voxels(loaded), randomArray(seed=1)))
+                for can in (self.gate.history.canUndo, self.gate.history.canRedo):
+                    self.assertFalse(can() or can(loaded))
+                for step in (self.gate.undo, self.gate.redo):
+                    self.assertRaises(InputError, step)
+                    self.assertRaises(InputError, step, loaded)
+                self.assertTrue(np.array_equal(voxels(loaded), randomArray(seed=1)))
+                self.assertEqual(self.gate.history.nbytes, 0)
+                self.overwrite(loaded, randomArray(seed=3))
+                self.gate.undo(loaded)
+                self.assertTrue(np.array_equal(voxels(loaded), randomArray(seed=1)))
 
     def test_nodeIsNotKeptAlive(self):
         import vtk

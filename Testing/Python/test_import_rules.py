@@ -19,13 +19,18 @@ SLICER_SIDE = [
 SLICER_MODULES = {"slicer", "vtk", "qt", "ctk"}
 HEAVY_MODULES = {"torch", "monai", "torchvision", "lightning"}
 LATE_MODULES = {"SimpleITK", "pydicom", "scipy", "skimage"}
-AT_IMPORT = sys.stdlib_module_names | SLICER_MODULES | {"numpy", "medgan", "MedGANSynthesisLib", "MedGANSynthesis"}
+OF_SLICER = {"AbstractScriptedSubjectHierarchyPlugin", "DICOMLib", "SubjectHierarchyPlugins"}  # for plugins
+AT_IMPORT = (
+    sys.stdlib_module_names | SLICER_MODULES | OF_SLICER | {"numpy", "medgan", "MedGANSynthesisLib", "MedGANSynthesis"}
+)
 ENGINE_IN_SLICER = [
     "medgan",
     "medgan.bundle",
     "medgan.client",
     "medgan.masking",
+    "medgan.model_store",
     "medgan.protocol",
+    "medgan.stain_reference",
     "medgan.synthesizer",
     "medgan.volume",
 ]
@@ -60,7 +65,7 @@ class Stub(types.ModuleType):
     def __getattr__(self, name):
         if name.startswith("__"): raise AttributeError(name)
         return type(name, (Anything,), {})
-for name in ("slicer", "qt", "ctk"):
+for name in ("slicer", "qt", "ctk", "DICOMLib", "SubjectHierarchyPlugins", "AbstractScriptedSubjectHierarchyPlugin"):
     sys.modules[name] = Stub(name)
 for name in ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper", "util"):
     sys.modules["slicer." + name] = Stub(name)

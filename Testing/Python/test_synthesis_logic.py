@@ -1,39 +1,35 @@
-"""The whole pipeline on the Slicer side: node, client, worker, gate, node; and what may happen on the way."""
+"""The whole pipeline on the Slicer side: node, client, worker, gate, node."""
 
 import importlib.metadata
 import importlib.util
+import json
 import os
 import shutil
-import signal
 import tempfile
 import unittest
 from pathlib import Path
 
 import numpy as np
 import slicer
-from client_fixtures import bundle as fakeBundle
 from medgan.bundle import Bundle
-from medgan.client import Client
-from medgan.errors import BundleError, Cancelled, InputError, MedGANError, WorkerError
-from medgan.masking import soft_weight
+from medgan.errors import BundleError, InputError, MedGANError
+from medgan.network import NetworkSpec
+from medgan.stain_reference import StainReference
 from MedGANSynthesisLib import dependencies
-from MedGANSynthesisLib.engineClient import engineClient, stopEngine
-from MedGANSynthesisLib.Gate import Gate
-from MedGANSynthesisLib.nodes import geometryOfNode, volumeFromNode
-from MedGANSynthesisLib.Prepared import Prepared
-from MedGANSynthesisLib.QProcessTransport import QProcessTransport
-from MedGANSynthesisLib.segmentMask import maskFromSegment
-from MedGANSynthesisLib.SynthesisJob import SynthesisJob, Target
+from MedGANSynthesisLib.engineClient import stopEngine
+from MedGANSynthesisLib.nodes import volumeFromNode
 from MedGANSynthesisLib.SynthesisLogic import SynthesisLogic
 from slicer_fixtures import (
-    FAKE_WORKER,
+    addGridTransform,
+    addLinearTransform,
+    addRoi,
     addSegment,
     addVolume,
     gridBits,
     nodeIDs,
     obliqueGeometry,
-    processEventsUntil,
     randomArray,
+    setDicomModality,
     voxels,
 )
 
@@ -116,136 +112,96 @@ class SynthesisLogicTest(unittest.TestCase):
         self.assertEqual(removed.GetName(), "CT removed")
         self.assertEqual(np.abs(voxels(removed)).max(), 0.0)
 
-    def test_maskIsSampledOnTheGridOfTheSource(self):
-        """The mask of the gate is the segment, also where a transform moves both."""
+    def test_maskedByAllPartsTogether(self):
+        """Segment, range and box under a transform: the mask is written down, and the result moves with its source."""
         source = addVolume(randomArray())
-        mask = np.zeros((5, 17, 23), bool)
-        mask[1:4, 5:12, 6:15] = True
-        segmentationNode, segmentID = addSegment(source, mask)
-        transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-        matrix = np.array([[0.0, -1.0, 0.0, 5.0], [1.0, 0.0, 0.0, 7.0], [0.0, 0.0, 1.0, 9.0], [0.0, 0.0, 0.0, 1.0]])
-        slicer.util.updateTransformMatrixFromArray(transform, matrix)
-        for transformID in (None, transform.GetID()):
-            source.SetAndObserveTransformNodeID(transformID)
-            segmentationNode.SetAndObserveTransformNodeID(transformID)
-            for mode in ("inside", "outside"):
-                sampled = maskFromSegment(segmentationNode, segmentID, source, mode, 4.0)
-                self.assertTrue(np.array_equal(sampled.array, mask))
-                self.assertEqual(sampled.inside, mode == "inside")
-        output = self.apply(source, segmentationNode=segmentationNode, segmentID=segmentID, softEdgeMm=4.0)
-        self.assertIn("Lesion", output.GetAttribute("MedGAN.Mask"))
+        segmentationNode, segmentID = addSegment(source, np.ones((5, 17, 23), bool))
+        transform = addLinearTransform(np.diag([-1.0, -1.0, 1.0, 1.0]))
+        for node in (source, segmentationNode):
+            node.SetAndObserveTransformNodeID(transform.GetID())
+        output = self.apply(
+            source,
+            segmentationNode=segmentationNode,
+            segmentID=segmentID,
+            softEdgeMm=4.0,
+            intensityRange=(-30000, 30000),
+            roiNode=addRoi(source, sizeMm=(9.0, 9.0, 9.0)),
+        )
+        for words in ("Lesion", "-30000 to 30000", "Box", "4 mm"):
+            self.assertIn(words, output.GetAttribute("MedGAN.Mask"))
+        self.assertEqual(voxels(output).tobytes(), voxels(source).tobytes())
         self.assertEqual(output.GetTransformNodeID(), transform.GetID())
 
-    def test_maskedResult(self):
-        """Inside the segment the result, outside the source, between them a ramp."""
-        source = addVolume(np.zeros((9, 20, 24), np.float32))
-        inside = np.zeros((9, 20, 24), bool)
-        inside[2:7, 5:15, 6:18] = True
-        mask = maskFromSegment(*addSegment(source, inside), source, "inside", 3.0)
-        result = volumeFromNode(source).with_array(np.full((9, 20, 24), 50.0, np.float32))
-        output = Gate().writeNew(Prepared.of(source, result, {}, mask), "denoised")
-        expected = 50.0 * soft_weight(inside, geometryOfNode(source), 3.0)
-        self.assertLess(np.abs(voxels(output) - expected).max(), 1e-4)
-        self.assertEqual((voxels(output)[4, 10, 12], voxels(output)[0, 0, 0]), (50.0, 0.0))
+    def test_resultMovesWithItsSource(self):
+        """Whatever the parent transform is, linear or bent: the voxels stay, and both have the same parent."""
+        source = addVolume(randomArray())
+        for parent in (addLinearTransform(np.diag([2.0, 1.0, 1.0, 1.0])), addGridTransform(source)):
+            source.SetAndObserveTransformNodeID(parent.GetID())
+            output = self.apply(source)
+            self.assertEqual(output.GetTransformNodeID(), parent.GetID())
+            self.assertEqual(gridBits(output), gridBits(source))
+            self.assertEqual(voxels(output).tobytes(), voxels(source).tobytes())
+            bounds, boundsOfSource = [0.0] * 6, [0.0] * 6
+            output.GetRASBounds(bounds)
+            source.GetRASBounds(boundsOfSource)
+            self.assertEqual(bounds, boundsOfSource)
+            self.apply(source, inPlace=True)
+            self.assertEqual(source.GetTransformNodeID(), parent.GetID())
 
-    def test_jobReportsProgressAndEnd(self):
-        seen, ended = [], []
-        source = addVolume(randomArray((16, 64, 64)))
-        job = self.apply(source, wait=False, onProgress=lambda job: seen.append(job.progress), onDone=ended.append)
-        self.assertTrue(processEventsUntil(lambda: job.finished))
-        self.assertEqual((job.state, ended), ("done", [job]))
-        self.assertTrue(all(0.0 <= fraction <= 1.0 for fraction in seen))
-        self.assertEqual(seen, sorted(seen))
-        self.assertTrue(np.array_equal(voxels(job.result()), voxels(source)))
+    def test_colorVolume(self):
+        array = randomArray((1, 20, 30, 3), np.uint8)
+        source = addVolume(array, hounsfield=False, name="Slide")
+        stain = Bundle.create_identity(Path(self.folder) / "stain", task="stain", channels=3)
+        output = self.logic.apply("stain", source, model=stain, spread="flips")
+        self.assertEqual(output.GetClassName(), "vtkMRMLVectorVolumeNode")
+        self.assertEqual(voxels(output).tobytes(), array.tobytes())
+        self.assertEqual(output.GetName(), "Slide stain-normalized")
+        spread = output.GetNodeReference("MedGAN.Spread")
+        self.assertEqual((spread.GetClassName(), voxels(spread).shape), ("vtkMRMLScalarVolumeNode", (1, 20, 30)))
 
-    def test_jobsQueueUp(self):
-        nodes = [addVolume(randomArray(seed=seed)) for seed in range(3)]
-        jobs = [self.apply(node, wait=False) for node in nodes]
-        for node, job in zip(nodes, jobs, strict=True):
-            self.assertTrue(np.array_equal(voxels(job.wait()), voxels(node)))
+    def test_stainingOfAReferenceImage(self):
+        rng = np.random.default_rng(1)
+        tissue = rng.normal((190, 90, 150), 12, (1, 40, 40, 3)).clip(0, 255).astype(np.uint8)
+        reference = addVolume(tissue, hounsfield=False, name="Reference")
+        options = self.logic.applyOptions(referenceNode=reference)
+        self.assertEqual(options.reference, tuple(StainReference.of(volumeFromNode(reference))))
+        slicer.util.arrayFromVolume(reference)[...] = 0  # nobody is told, so nobody measures again
+        self.assertEqual(self.logic.applyOptions(referenceNode=reference), options)
+        slicer.util.updateVolumeFromArray(reference, tissue[..., ::-1].copy())
+        self.assertNotEqual(self.logic.applyOptions(referenceNode=reference).reference, options.reference)
+        with self.assertRaises(InputError):
+            self.logic.applyOptions(referenceNode=addVolume(randomArray()))
 
-    def test_sourceDeletedWhileRunning(self):
-        source = addVolume(randomArray(), name="Gone")
-        job = self.apply(source, wait=False)
-        slicer.mrmlScene.RemoveNode(source)
-        del source
-        before = nodeIDs()
-        with self.assertRaises(MedGANError) as caught:
-            job.wait()
-        self.assertIn("Gone", str(caught.exception))
-        self.assertEqual((job.state, nodeIDs()), ("failed", before))
+    def test_spreadIsASecondVolume(self):
+        source = addVolume(randomArray(), name="CT")
+        output = self.apply(source, spread="flips", secondOutput=True)
+        spread = output.GetNodeReference("MedGAN.Spread")
+        self.assertEqual(spread.GetName(), "CT spread")
+        self.assertEqual(voxels(spread).dtype, np.float32)
+        self.assertEqual(np.abs(voxels(spread)).max(), 0.0)  # mirrored or not, the identity gives back what it gets
+        self.assertIn("flips", spread.GetAttribute("MedGAN.Parameters"))
+        self.assertEqual(output.GetNodeReference("MedGAN.Removed").GetName(), "CT removed")
+        self.apply(source, outputNode=output)
+        self.assertIsNone(output.GetNodeReference("MedGAN.Spread"))  # it tells of the result before this one
+        self.assertIsNone(output.GetNodeReference("MedGAN.Removed"))
 
-    def test_outputDeletedWhileRunning(self):
-        source, target = addVolume(randomArray()), addVolume(randomArray(seed=1), name="Target")
-        job = self.apply(source, outputNode=target, wait=False)
-        slicer.mrmlScene.RemoveNode(target)
-        before = nodeIDs()
-        self.assertRaises(MedGANError, job.wait)
-        self.assertEqual(nodeIDs(), before)
-
-    def test_sceneClosedWhileRunning(self):
-        """The IDs of a closed scene are given out again: the result must not land in a stranger."""
-        job = self.apply(addVolume(randomArray(), name="Old"), inPlace=True, wait=False)
-        slicer.mrmlScene.Clear(0)
-        stranger = addVolume(np.zeros((5, 17, 23), np.int16), name="Stranger")
-        with self.assertRaises(MedGANError) as caught:
-            job.wait()
-        self.assertIn("Old", str(caught.exception))
-        self.assertEqual(np.abs(voxels(stranger)).max(), 0)
-        self.assertTrue(np.array_equal(voxels(self.apply(stranger)), voxels(stranger)))
-
-    def test_sourceChangedWhileRunning(self):
-        for change in (
-            lambda node: slicer.util.arrayFromVolume(node).__setitem__((0, 0, 0), 1234),
-            lambda node: slicer.util.updateVolumeFromArray(node, np.ones((2, 2, 2), np.int16)),
-            lambda node: node.SetAndObserveImageData(None),
-        ):
-            node = addVolume(np.zeros((5, 6, 7), np.int16), name="Edited")
-            job = self.apply(node, inPlace=True, wait=False)
-            change(node)
-            after = None if node.GetImageData() is None else voxels(node)
-            with self.assertRaises(MedGANError) as caught:
-                job.wait()
-            self.assertIn("Edited", str(caught.exception))
-            if after is not None:
-                self.assertTrue(np.array_equal(voxels(node), after))
-
-    def fakeJob(self, client, kind, node, **callbacks):
-        """A job whose generator behaves as ``fake_worker`` says for this kind, in a real worker process."""
-        job = SynthesisJob(self.logic.gate, node, Target("denoised"))
-        job.start(client, fakeBundle(kind), "cpu", 1.0, **callbacks)
-        return job
-
-    def test_cancelInTheMiddle(self):
-        node, ended = addVolume(randomArray()), []
-        with Client(QProcessTransport(command=FAKE_WORKER)) as client:
-            job = self.fakeJob(client, "stuck", node, onDone=ended.append)
-            self.assertTrue(processEventsUntil(lambda: job.progress > 0))
-            before = nodeIDs()
-            job.cancel()
-            self.assertEqual((job.state, ended), ("cancelled", [job]))
-            self.assertRaises(Cancelled, job.result)
-            self.assertEqual(nodeIDs(), before)
-            self.assertTrue(np.array_equal(voxels(self.fakeJob(client, "identity", node).wait()), voxels(node)))
-
-    @unittest.skipUnless(hasattr(signal, "SIGKILL"), "needs SIGKILL")
-    def test_killedWorkerIsOneSentenceAndTheNextCallWorks(self):
-        node = addVolume(randomArray())
-        before = nodeIDs()
-        with Client(QProcessTransport(command=FAKE_WORKER)) as client:
-            job = self.fakeJob(client, "crash", node)
-            with self.assertRaises(WorkerError) as caught:
-                job.wait()
-            self.assertNotIn("\n", str(caught.exception))
-            self.assertEqual((job.state, nodeIDs()), ("failed", before))
-            self.assertTrue(np.array_equal(voxels(self.fakeJob(client, "identity", node).wait()), voxels(node)))
-
-    @unittest.skipUnless(hasattr(signal, "SIGKILL"), "needs SIGKILL")
-    def test_workerKilledBetweenCallsIsNotNoticed(self):
-        node = addVolume(randomArray())
-        self.apply(node)
-        os.kill(engineClient().worker_pid, signal.SIGKILL)
-        self.assertTrue(np.array_equal(voxels(self.apply(node)), voxels(node)))
+    def test_ensembleOfAllOtherModelsOnTheSameGrid(self):
+        self.addCleanup(os.environ.pop, "MEDGAN_MODELS", None)
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["MEDGAN_MODELS"] = folder
+            source, task = addVolume(randomArray(), name="CT"), "no-shipped-task"
+            first = Bundle.create_identity(Path(folder) / "first", task=task)
+            with self.assertRaises(InputError) as caught:
+                self.logic.apply(task, source, model=first, spread="ensemble")
+            self.assertIn("no other model", str(caught.exception))
+            Bundle.create_identity(Path(folder) / "second", task=task)
+            Bundle.create_identity(Path(folder) / "finer", task=task, network=NetworkSpec(3, scale=(1, 2, 2)))
+            Bundle.create_identity(Path(folder) / "colors", task=task, channels=3)
+            Bundle.create_identity(Path(folder) / "elsewhere", task="another-task")
+            output = self.logic.apply(task, source, model=first, spread="ensemble")
+            parameters = json.loads(output.GetAttribute("MedGAN.Parameters"))
+            self.assertEqual(parameters["ensemble"], ["second"])
+            self.assertIsNotNone(output.GetNodeReference("MedGAN.Spread"))
 
     def test_badRequests(self):
         node = addVolume(randomArray())
@@ -256,6 +212,14 @@ class SynthesisLogicTest(unittest.TestCase):
             (InputError, None, {}),
             (InputError, nan, {}),
             (InputError, node, {"strength": 1.5}),
+            (InputError, node, {"orientations": "upside-down"}),
+            (InputError, node, {"targetSpacingMm": (1.0, 1.0)}),
+            (InputError, node, {"targetSpacingMm": (1.0, 1.0, 1.0)}),
+            (InputError, node, {"spread": "dropout", "spreadSamples": 1}),
+            (InputError, node, {"spread": "guessed"}),
+            (InputError, node, {"referenceNode": nan}),
+            (InputError, node, {"intensityRange": (5, -5)}),
+            (BundleError, node, {"spread": "ensemble", "ensemble": ("no-such-model",)}),
             (InputError, node, {"segmentationNode": segmentationNode, "segmentID": "none"}),
             (InputError, node, {"segmentationNode": segmentationNode, "segmentID": None}),
             (InputError, node, {"segmentationNode": segmentationNode, "segmentID": segmentID, "maskMode": "beside"}),
@@ -296,3 +260,64 @@ class SynthesisLogicTest(unittest.TestCase):
         os.environ["MEDGAN_MODELS"] = self.folder
         self.assertIn("identity", [bundle.name for bundle in self.logic.models(TASK)])
         self.assertTrue(np.array_equal(voxels(self.logic.apply(TASK, node, model="identity")), voxels(node)))
+
+    def test_effectsTasksAndBundles(self):
+        """Whatever it is called by, the same thing is done."""
+        os.environ["MEDGAN_MODELS"] = self.folder
+        self.addCleanup(os.environ.pop, "MEDGAN_MODELS", None)
+        Bundle.create_identity(Path(self.folder) / "unpaired", task="mr-to-ct-unpaired")
+        node = addVolume(randomArray(), name="MR", hounsfield=False)
+        for what, model, title in (
+            (self.bundle, None, "denoised"),
+            ("custom", "identity", "denoised"),
+            ("mr-to-ct-unpaired", "unpaired", "synthetic CT"),
+            ("mr-to-ct", "unpaired", "synthetic CT"),
+            ("unpaired", None, "synthetic CT"),
+        ):
+            output = self.logic.apply(what, node, model=model)
+            self.assertTrue(output.GetName().startswith(f"MR {title}"), output.GetName())
+        self.assertEqual(self.logic.models("mr-to-ct-unpaired")[0].name, "unpaired")
+        self.assertIn("unpaired", [bundle.name for bundle in self.logic.models("mr-to-ct")])
+        self.assertTrue({"unpaired", "identity"} <= {bundle.name for bundle in self.logic.models()})
+
+    def test_verdict(self):
+        forCT = Bundle.create_identity(Path(self.folder) / "for-ct", task=TASK, modality="CT", units="HU")
+        node = addVolume(randomArray(), hounsfield=False)
+        self.assertNotEqual(self.logic.verdict(forCT, node).level, "unsuitable")
+        setDicomModality(node, "MR")
+        verdict = self.logic.verdict(forCT, node)
+        self.assertEqual(verdict.level, "unsuitable")
+        self.assertTrue(any("MR" in reason for reason in verdict.reasons))
+        self.assertNotEqual(self.logic.verdict(self.bundle, node).level, "unsuitable")
+
+    def test_verdictOfWhatCannotBeUsed(self):
+        empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
+        color = addVolume(randomArray((1, 4, 5, 3), np.uint8), hounsfield=False)
+        for node in (None, empty, color, addVolume(np.full((3, 3, 3), np.nan, np.float32))):
+            verdict = self.logic.verdict(self.bundle, node)
+            self.assertEqual(verdict.level, "unsuitable")
+            self.assertTrue(verdict.reasons and "\n" not in verdict.reasons[0])
+
+    def test_verdictIsRememberedUntilTheVolumeChanges(self):
+        node = addVolume(np.zeros((3, 4, 5), np.float32))
+        verdict = self.logic.verdict(self.bundle, node)
+        self.assertIs(self.logic.verdict(self.bundle, node), verdict)
+        slicer.util.arrayFromVolume(node)[0, 0, 0] = np.nan
+        slicer.util.arrayFromVolumeModified(node)
+        self.assertEqual(self.logic.verdict(self.bundle, node).level, "unsuitable")
+        slicer.util.updateVolumeFromArray(node, np.zeros((3, 4, 5), np.float32))
+        self.assertEqual(self.logic.verdict(self.bundle, node), verdict)
+        nodeID = node.GetID()
+        slicer.mrmlScene.Clear(0)
+        stranger = addVolume(np.full((3, 4, 5), np.nan, np.float32))
+        self.assertEqual((stranger.GetID(), self.logic.verdict(self.bundle, stranger).level), (nodeID, "unsuitable"))
+
+    def test_verdictKeepsNoNodeAlive(self):
+        import vtk
+
+        node, reference = addVolume(randomArray()), vtk.vtkWeakReference()
+        reference.Set(node)
+        self.logic.verdict(self.bundle, node)
+        slicer.mrmlScene.RemoveNode(node)
+        del node
+        self.assertIsNone(reference.Get())
