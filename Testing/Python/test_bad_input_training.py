@@ -23,6 +23,7 @@ from medgan.dataset import Dataset
 from medgan.errors import BundleError, InputError
 from medgan.export import export
 from medgan.image_io import read_volume
+from medgan.options import ApplyOptions
 from medgan.sampling import PatchSampler
 from medgan.trainer import train
 from medgan.training_events import TrainingStarted
@@ -215,19 +216,19 @@ class WrongBundles(unittest.TestCase):
     def test_spacing_wider_than_the_volume(self):
         volume = Volume(np.zeros((4, 8, 8), np.int16), Geometry(spacing_mm=(1, 1, 2)), "HU", "CT")
         finer = self.altered(scale=(2, 2, 2))
-        self.assertEqual(finer.outputs(volume, (8, 8, 8))["image"].shape, (2, 2, 2))
+        self.assertEqual(finer.outputs(volume, ApplyOptions(target_spacing_mm=(8, 8, 8)))["image"].shape, (2, 2, 2))
         for wide in ((9, 1, 1), (1, 1, 8.5), (1e9, 1e9, 1e9)):
             with self.subTest(wide), self.assertRaisesRegex(InputError, "wider than the whole volume"):
-                finer.outputs(volume, wide)
+                finer.outputs(volume, ApplyOptions(target_spacing_mm=wide))
 
     def test_second_output_of_super_resolution_is_refused_before_computing(self):
         volume = Volume(np.zeros((4, 8, 8), np.int16), Geometry(), "HU", "CT")
         arguments = argparse.Namespace(
-            output=self.root / "a.nrrd", second_output=self.root / "b.nrrd", target_spacing=None
+            output=self.root / "a.nrrd", second_output=self.root / "b.nrrd", spread_output=None
         )
-        _check_formats(self.bundle, volume, arguments)
+        _check_formats(self.bundle, volume, ApplyOptions(), arguments)
         with self.assertRaisesRegex(InputError, "leave --second-output out"):
-            _check_formats(self.altered(scale=(2, 2, 2)), volume, arguments)
+            _check_formats(self.altered(scale=(2, 2, 2)), volume, ApplyOptions(), arguments)
 
     def test_export_to_a_place_that_is_none(self):
         (self.root / "file").write_text("x")

@@ -1,5 +1,6 @@
 """The ``medgan`` command, run as a user runs it: in a process of its own."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -11,9 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from engine_fixtures import slide
 from medgan.bundle import Bundle
 from medgan.cli.models import measured_gain
 from medgan.image_io import read_volume, write_volume
+from medgan.network import NetworkSpec
+from medgan.options import ApplyOptions
+from medgan.stain_reference import StainReference
 from medgan.volume import Geometry, Volume
 from synthetic_dicom import axialPlanes, writeSeries
 
@@ -87,6 +92,57 @@ def test_identity_model_gives_every_voxel_back_on_the_same_grid(identity, scan, 
     assert json.loads(header.GetMetaData("MedGAN.Parameters"))["strength"] == 1.0
 
 
+def test_spread_is_written_beside_the_image(identity, scan, tmp_path):
+    for method, more in (("flips", ()), ("ensemble", ("--ensemble", identity))):
+        image, spread = tmp_path / f"{method}.nrrd", tmp_path / f"{method}-spread.nii.gz"
+        run = medgan("apply", identity, scan, image, "--spread", method, "--spread-output", spread, *more)
+        assert run.returncode == 0 and str(spread) in run.stderr, run.stderr
+        source, _ = read_volume(scan)
+        np.testing.assert_array_equal(read_volume(image)[0].array, source.array)
+        written = read_volume(spread)[0]
+        assert written.array.dtype == np.float32 and written.grid_shape == source.grid_shape
+        assert not written.array.any() and written.geometry.is_close(source.geometry)
+        parameters = json.loads(sitk.ReadImage(str(image)).GetMetaData("MedGAN.Parameters"))
+        assert parameters["spread"] == method
+    wanted = ("apply", identity, scan, image, "--spread-output", spread, "--spread")
+    assertOneSentence(medgan(*wanted, "dropout", "--spread-samples", "3"), 2, "no dropout layers")
+    assertOneSentence(medgan(*wanted, "ensemble"), 2, "needs at least one further model")
+
+
+def test_a_result_that_only_adds_and_orientations(scan, tmp_path):
+    turned = Bundle.create_identity(tmp_path / "turned", task="denoise-ct", network=NetworkSpec(canonical=True))
+    output = tmp_path / "out.nrrd"
+    run = medgan("apply", turned.path, scan, output, "--enhancement-only", "--orientations", "all", "--strength", "0.5")
+    assert run.returncode == 0, run.stderr
+    np.testing.assert_array_equal(read_volume(output)[0].array, read_volume(scan)[0].array)
+    parameters = json.loads(sitk.ReadImage(str(output)).GetMetaData("MedGAN.Parameters"))
+    assert parameters == {"strength": 0.5, "enhancement_only": True, "orientations": "all"}
+
+
+def test_a_stain_takes_the_colors_of_a_reference(tmp_path):
+    model = Bundle.create_identity(tmp_path / "model", task="stain", channels=3, modality="SM").path
+    for name, shift in (("slide", 0), ("reference", 35)):
+        volume = slide((1, 96, 128))
+        array = volume.array.copy()
+        array[:, :, :80, 1] = np.minimum(array[:, :, :80, 1] + shift, 215)
+        write_volume(volume.with_array(array), tmp_path / f"{name}.png")
+    files = [tmp_path / name for name in ("slide.png", "out.png", "reference.png")]
+    run = medgan("apply", model, files[0], files[1], "--reference", files[2])
+    assert run.returncode == 0, run.stderr
+    before, after, wanted = (np.array(StainReference.of(read_volume(path)[0])[:3]) for path in files)
+    assert np.abs(after - wanted).max() < 0.3 * np.abs(before - wanted).max()
+    absent = tmp_path / "absent.png"
+    assertOneSentence(medgan("apply", model, files[0], files[1], "--reference", absent), 2, "absent.png")
+
+
+def test_help_tells_ranges_and_defaults_of_the_options():
+    text = " ".join(medgan("apply", "--help").stdout.split())
+    for field in dataclasses.fields(ApplyOptions):
+        assert f"--{field.name.removesuffix('_mm').replace('_', '-')}" in text
+        assert field.metadata["help"] in text
+    assert "From 2 to 32. Default: 8." in text and "{none,flips,dropout,ensemble}" in text
+
+
 def test_dicom_folder_in_nifti_out(identity, tmp_path):
     planes = axialPlanes(3, rows=40, columns=30)
     writeSeries(tmp_path / "study", planes, SeriesNumber=4)
@@ -126,6 +182,10 @@ def test_bad_inputs_are_one_sentence_and_write_nothing(identity, scan, tmp_path)
         ((identity, scan, tmp_path / "nowhere" / "out.nrrd"), 2, "does not exist"),
         ((identity, scan, output, "--strength", "1.5"), 2, "between 0 and 1"),
         ((identity, scan, output, "--second-output", output), 2, "same file"),
+        ((identity, scan, output, "--target-spacing", "1", "1", "1"), 2, "keeps the grid"),
+        ((identity, scan, output, "--orientations", "all"), 2, "leave the orientations at 'model'"),
+        ((identity, scan, output, "--spread", "flips"), 2, "--spread-output FILE belong together"),
+        ((identity, scan, output, "--ensemble", identity), 2, "--ensemble is for --spread ensemble"),
         ((identity, scan, output, "--series", "4"), 2, "not DICOM"),
         (("no-such-model", scan, output), 3, "no-such-model"),
     ]

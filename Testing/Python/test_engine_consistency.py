@@ -17,7 +17,8 @@ from medgan.bundle_writer import write_bundle
 from medgan.dataset import Dataset
 from medgan.errors import InputError
 from medgan.export import export
-from medgan.generation import Generation
+from medgan.fitted_source import FittedSource
+from medgan.generation import Generation, stored_in
 from medgan.intensity import FixedScale
 from medgan.network import IdentityNetwork, NetworkSpec
 from medgan.sampling import PatchSampler
@@ -54,9 +55,8 @@ class Padding(Folder):
         sampler = PatchSampler(dataset, recipe)
         source = dataset.volumes(dataset.split("train")[0])[0]
         self.assertEqual(source.array.min(), -3024)
-        image = np.empty(source.array.shape, np.float32)
-        shown = Generation(IdentityNetwork(), recipe.source_scale(), Target(), source, image, 1.0, print)
-        expected = shown._read(Box((0, 0, 0), source.grid_shape))
+        fitted = FittedSource(source, NetworkSpec(), recipe.source_scale(), Target())
+        expected = Generation(IdentityNetwork(), fitted, Target()).read(Box((0, 0, 0), source.grid_shape))
         lowest = min(float(sampler.batch(step).source.min()) for step in range(4))
         self.assertAlmostEqual(lowest, float(expected.min()), delta=0.2)
         self.assertGreater(float(sampler.held[0].source.min()), -1500)
@@ -67,11 +67,11 @@ class Padding(Folder):
         array[:, :, :2] = -3024
         source = Volume(array, Geometry(spacing_mm=(1.0, 1.0, 1.5)), "HU", "CT")
         network = IdentityNetwork()
-        network.spec = NetworkSpec(spacing_mm=(1.3, 1.3, 1.3))
+        network.take(NetworkSpec(spacing_mm=(1.3, 1.3, 1.3)))
         image = np.empty(array.shape, np.float32)
-        generation = Generation(network, FixedScale(), Target(), source, image, 1.0, print)
-        self.assertGreaterEqual(float(generation.work.array.min()), -1024.0)
-        generation.run(None)
+        fitted = FittedSource(source, network.spec, FixedScale(), Target())
+        self.assertGreaterEqual(float(fitted.work.array.min()), -1024.0)
+        Generation(network, fitted, Target()).run(stored_in(image))
         np.testing.assert_array_equal(image[:, :, :2], -3024)
         self.assertLess(np.abs(image[:, :, 3:] - array[:, :, 3:]).mean(), 100)
 
@@ -86,7 +86,7 @@ class Bundles(Folder):
         spec = dataclasses.replace(recipe.network_spec(), halo=None)
         dataset = dataclasses.replace(self.dataset, task="contrast-ct")
         bundle = write_bundle(self.folder / "bundle", "b", recipe, spec, generator, dataset, [])
-        _selftest(bundle)
+        _selftest(bundle, bundle.build_generator())
 
     def test_running_statistics_beyond_half_precision_are_kept(self):
         recipe = tiny_recipe(normalisation="batch")

@@ -1,5 +1,6 @@
 """The stand-in itself: its runner, module life cycle and messages. Not for a real Slicer, which has its own."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -49,11 +50,13 @@ class RunnerTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
 
-    def run_script(self, code, *options, before=(), name="script.py"):
+    def run_script(self, code, *options, before=(), name="script.py", environment=None):
         path = self.folder / name
         path.write_text(textwrap.dedent(code), encoding="utf-8")
         command = [sys.executable, str(HOST / "run.py"), "--no-modules", *before, str(path), *options]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=300, env=os.environ | (environment or {})
+        )
 
     def test_exit_codes(self):
         cases = {
@@ -124,9 +127,34 @@ class RunnerTest(unittest.TestCase):
             import sys, slicer, qt, ctk
             assert "torch" not in sys.modules
             for thing, name in ((qt, "QVariant"), (qt, "QTest"), (ctk, "ctkNosuch"), (slicer.modules, "nosuch"),
-                                (slicer.app, "nosuch"), (slicer.app.layoutManager(), "threeDWidget")):
+                                (slicer.app, "nosuch"), (slicer.app.layoutManager(), "threeDWidget"),
+                                (slicer, "dicomDatabase"), (qt.QFormLayout(), "setRowVisible"),
+                                (qt.QLabel(), "setAccessibleIdentifier")):
                 assert not hasattr(thing, name), name
         """)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_plugin_file_without_its_class(self):
+        (self.folder / "EmptySubjectHierarchyPlugin.py").write_text("x = 1", encoding="utf-8")
+        done = self.run_script(f"""
+            import slicer
+            plugin = slicer.qSlicerSubjectHierarchyScriptedPlugin(None)
+            assert plugin.setPythonSource({str(self.folder / "EmptySubjectHierarchyPlugin.py")!r}) is False
+        """)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("class EmptySubjectHierarchyPlugin was not found in", done.stderr)
+
+    def test_text_is_drawn_on_a_machine_without_fonts(self):
+        (self.folder / "fonts.conf").write_text("<fontconfig><dir>/nosuch</dir></fontconfig>", encoding="utf-8")
+        code = """
+            import qt
+            button = qt.QPushButton("W")
+            button.resize(80, 40)
+            before = button.grab().toImage()
+            button.text = "i"
+            assert before != button.grab().toImage()
+        """
+        done = self.run_script(code, environment={"FONTCONFIG_FILE": str(self.folder / "fonts.conf")})
         self.assertEqual(done.returncode, 0, done.stderr)
 
 

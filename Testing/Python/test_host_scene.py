@@ -137,6 +137,19 @@ class FileTest(unittest.TestCase):
         self.assertEqual(loaded.GetAttribute("MedGAN.Test"), "1")
         self.assertEqual(slicer.util.arrayFromVolume(loaded).shape, (3, 4, 5))
 
+    def testSceneFileKeepsTheSubjectHierarchy(self):
+        hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
+        folder = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "study")
+        hierarchy.SetItemParent(hierarchy.GetItemByDataNode(addVolume("inStudy")), folder)
+        path = str(self.folder / "hierarchy.mrb")
+        self.assertTrue(slicer.util.saveScene(path))
+        slicer.mrmlScene.Clear(0)
+        slicer.util.loadScene(path)
+        hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
+        item = hierarchy.GetItemByDataNode(slicer.util.getNode("inStudy"))
+        self.assertEqual(hierarchy.GetItemName(hierarchy.GetItemParent(item)), "study")
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSubjectHierarchyNode"), 1)
+
 
 class SceneTest(unittest.TestCase, VTKObservationMixin):
     def __init__(self, *args):

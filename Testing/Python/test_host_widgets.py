@@ -109,9 +109,84 @@ class NodeComboBoxTest(unittest.TestCase):
         self.assertIsNone(self.combo.currentNode())
         self.assertIn(None, received)
 
+    def testNoneCanBeSetEvenWithoutAnEntryForIt(self):
+        slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+        self.combo.setMRMLScene(slicer.mrmlScene)
+        self.assertIsNotNone(self.combo.currentNode())
+        self.combo.setCurrentNode(None)
+        self.assertIsNone(self.combo.currentNode())
+
+    def testANewNameCountsAsAChange(self):
+        received = []
+        volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "before")
+        self.combo.setMRMLScene(slicer.mrmlScene)
+        self.combo.connect("currentNodeChanged(vtkMRMLNode*)", received.append)
+        volume.SetName("after")
+        slicer.app.processEvents()
+        self.assertIn(volume, received)
+        self.assertIn("after", [self.entries().itemText(index) for index in range(self.entries().count)])
+
+    def entries(self):
+        """The list inside, as it is on the screen."""
+        box = self.combo.findChild("QComboBox")
+        self.combo.grab()
+        return box
+
+    def testEntries(self):
+        self.combo.noneEnabled = True
+        self.combo.noneDisplay = "(choose)"
+        slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "CT")
+        self.combo.setMRMLScene(slicer.mrmlScene)
+        box = self.entries()
+        texts = [box.itemText(index) for index in range(box.count)]
+        self.assertEqual(texts[:2], ["(choose)", "CT"])
+        self.assertEqual(box.currentText, "(choose)")
+        self.assertTrue(any(text.startswith("Create new") for text in texts))
+        self.combo.addEnabled = False
+        box = self.entries()
+        self.assertFalse(any(box.itemText(index).startswith("Create new") for index in range(box.count)))
+
+    def testWithoutSceneItIsDisabledAndRemembersTheNode(self):
+        volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+        second = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+        self.assertIs(self.combo.enabled, False)
+        self.combo.setCurrentNode(second)
+        self.assertIsNone(self.combo.currentNode())
+        self.combo.setMRMLScene(slicer.mrmlScene)
+        self.assertIs(self.combo.enabled, True)
+        self.assertIs(self.combo.currentNode(), second)
+        self.assertIsNot(self.combo.currentNode(), volume)
+
     def testNoAttributesOnWidgets(self):
         with self.assertRaises(AttributeError):
             self.combo.myData = 1
+
+
+class SegmentSelectorTest(unittest.TestCase):
+    def setUp(self):
+        slicer.mrmlScene.Clear(0)
+        self.node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+        self.ids = [self.node.GetSegmentation().AddEmptySegment("", name) for name in ("Lesion", "Organ")]
+        self.selector = slicer.qMRMLSegmentSelectorWidget()
+
+    def testFirstSegmentUnlessAnotherIsChosen(self):
+        received = []
+        self.selector.connect("currentSegmentChanged(QString)", received.append)
+        self.selector.setMRMLScene(slicer.mrmlScene)
+        self.assertIs(self.selector.currentNode(), self.node)
+        self.assertEqual(self.selector.currentSegmentID(), self.ids[0])
+        self.selector.setCurrentSegmentID(self.ids[1])
+        self.selector.setCurrentSegmentID("nosuch")
+        self.assertEqual((self.selector.currentSegmentID(), received), (self.ids[1], self.ids))
+        self.node.GetSegmentation().RemoveSegment(self.ids[1])
+        self.assertEqual(self.selector.currentSegmentID(), self.ids[0])
+
+    def testNone(self):
+        self.selector.noneEnabled = True
+        self.selector.setMRMLScene(slicer.mrmlScene)
+        self.assertIsNone(self.selector.currentNode())
+        self.selector.setCurrentNode(self.node)
+        self.assertEqual((self.selector.currentNodeID(), self.selector.currentSegmentID()), (self.node.GetID(), ""))
 
 
 class CtkTest(unittest.TestCase):

@@ -15,7 +15,8 @@ from medgan.bundle_writer import write_bundle
 from medgan.colour import from_optical_density
 from medgan.dataset import Case, Dataset
 from medgan.errors import InputError
-from medgan.generation import Generation
+from medgan.fitted_source import FittedSource
+from medgan.generation import Generation, stored_in
 from medgan.image_io import read_volume, write_volume
 from medgan.metrics.staining import color_difference
 from medgan.network import TorchNetwork
@@ -247,7 +248,8 @@ class WholeSlides(unittest.TestCase):
         predict = network.predict
         network.predict = lambda block: calls.append(block.shape) or predict(block)
         image = np.empty(slide.array.shape, np.float32)
-        Generation(network, recipe.source_scale(), recipe.target(), slide, image, 1.0, lambda note: None).run(None)
+        source = FittedSource(slide, network.spec, recipe.source_scale(), recipe.target())
+        Generation(network, source, recipe.target()).run(stored_in(image))
         return image, calls, network.spec
 
     def test_tiles_equal_the_whole(self):

@@ -15,6 +15,7 @@ from medgan.dataset import Case, Dataset
 from medgan.degrade_mr import degrade, divisible
 from medgan.errors import InputError
 from medgan.image_io import write_volume
+from medgan.options import ApplyOptions
 from medgan.sampling import PatchSampler
 from medgan.synthesizer import Synthesizer, generate
 from medgan.volume import Geometry, Volume
@@ -252,7 +253,7 @@ class Grids(unittest.TestCase):
             result = Synthesizer(bundle, "cpu")(volume, target_spacing_mm=spacing_mm).volume
             np.testing.assert_allclose(result.geometry.spacing_mm, spacing_mm, rtol=1e-12)
             np.testing.assert_allclose(result.geometry.directions, volume.geometry.directions)
-            spec = bundle.outputs(volume, spacing_mm)["image"]
+            spec = bundle.outputs(volume, ApplyOptions(target_spacing_mm=spacing_mm))["image"]
             self.assertEqual((spec.shape, spec.dtype), (result.array.shape, result.array.dtype.name))
             field_mm = volume.geometry.spacing_mm * volume.grid_shape[::-1]
             made_mm = np.array(spacing_mm) * result.grid_shape[::-1]

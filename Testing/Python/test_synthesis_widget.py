@@ -1,270 +1,246 @@
-"""The panel, driven as a user would: choose, apply, cancel, undo; and what it leaves behind (nothing)."""
+"""The panel, driven as a user would: nothing chosen, an effect chosen, applied; what is wrong is one line."""
 
-import os
 import shutil
-import signal
-import tempfile
 import unittest
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-import qt
 import slicer
-import vtk
-from medgan.bundle import Bundle
-from medgan.errors import InputError
-from MedGANSynthesisLib.engineClient import engineClient, stopEngine
-from slicer_fixtures import (
-    addSegment,
-    addVolume,
-    freeze,
-    nodeIDs,
-    processEventsUntil,
-    randomArray,
-    setDicomModality,
-    voxels,
-)
+from panel_fixtures import TASK, PanelTest
+from slicer_fixtures import addVolume, nodeIDs, randomArray, setDicomModality, voxels
 
-TASK = "denoise-ct"
 CONTROLS = [
     "sourceVolumeSelector",
+    "effectsFrame",
     "modelComboBox",
-    "deviceComboBox",
-    "strengthSliderWidget",
+    "modelCardButton",
+    "manageModelsButton",
+    "applicabilityLabel",
     "maskModeComboBox",
     "segmentationSelector",
     "segmentComboBox",
     "softEdgeSliderWidget",
+    "intensityMaskCheckBox",
+    "intensityRangeWidget",
+    "maskRoiSelector",
     "outputVolumeSelector",
     "inPlaceCheckBox",
-    "secondOutputCheckBox",
+    "previewModeComboBox",
+    "previewRoiSelector",
+    "previewOpacitySliderWidget",
+    "previewToggleButton",
+    "previewStatusLabel",
     "applyButton",
+    "cancelAllButton",
     "undoButton",
     "redoButton",
     "progressBar",
     "statusLabel",
+    "deviceComboBox",
+    "deviceLabel",
+    "syntheticAnnotationCheckBox",
+    "provenanceTableWidget",
 ]
+GROUPS = ["effectOptionsGroupBox", "maskingGroupBox", "outputGroupBox", "previewGroupBox"]
+# A training set that every image is like.
+ANYTHING = {
+    "spacing_mm": [[0.001] * 3, [1000.0] * 3],
+    "field_of_view_mm": [[0.001] * 3, [9999.0] * 3],
+    "percentiles": {"1": -1e5, "5": -9e4, "50": 0.0, "95": 9e4, "99": 1e5},
+}
 
 
-class SynthesisWidgetTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp()
-        Bundle.create_identity(Path(cls.folder) / "identity", task=TASK)
-        Bundle.create_identity(Path(cls.folder) / "for-ct", task=TASK, modality="CT", units="HU")
-        cls.models = os.environ.get("MEDGAN_MODELS")
-        os.environ["MEDGAN_MODELS"] = cls.folder
-
-    @classmethod
-    def tearDownClass(cls):
-        stopEngine()
-        os.environ.pop("MEDGAN_MODELS")
-        if cls.models is not None:
-            os.environ["MEDGAN_MODELS"] = cls.models
-        shutil.rmtree(cls.folder)
-
-    def setUp(self):
-        slicer.mrmlScene.Clear(0)
-        slicer.util.selectModule("MedGANSynthesis")
-        self.widget = slicer.util.getModuleWidget("MedGANSynthesis")
-        self.ui = self.widget.ui
-        self.widget.enter()
-        self.parameters = self.widget._parameterNode
-        self.parameters.model = "identity"
-
-    def choose(self, node):
-        self.ui.sourceVolumeSelector.setCurrentNode(node)
-        self.assertIs(self.parameters.sourceVolume, node)
-
-    def applyAndWait(self):
-        self.ui.applyButton.click()
-        self.assertTrue(processEventsUntil(lambda: self.widget._job is None))
-
-    def newImages(self, before):
-        nodes = [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in sorted(nodeIDs() - before)]
-        return [node for node in nodes if node.IsA("vtkMRMLScalarVolumeNode")]
+class SynthesisWidgetTest(PanelTest):
+    models: ClassVar = {
+        "identity": {"task": TASK, "fingerprint": ANYTHING},
+        "for-ct": {"task": TASK, "modality": "CT", "units": "HU"},
+        "gone": {"task": "somebody's"},
+        "for-slides": {"task": "stain", "channels": 3},
+    }
 
     def test_everyControlExplainsItself(self):
         for name in CONTROLS:
             self.assertGreater(len(getattr(self.ui, name).toolTip), 20, name)
-        for name in ("applyButton", "undoButton", "redoButton"):
+        for name in ("applyButton", "undoButton", "redoButton", "cancelAllButton", "previewToggleButton"):
             self.assertTrue(getattr(self.ui, name).text, name)
+        for button in slicer.util.findChildren(self.ui.effectsFrame, className="QToolButton"):
+            self.assertGreater(len(button.toolTip), 20, button.text)
         module = slicer.modules.medgansynthesis
         self.assertEqual(module.title, "MedGAN Synthesis")
         self.assertIn("SlicerMedGAN#readme", module.helpText)
         self.assertTrue(module.acknowledgementText)
 
-    def test_nothingToApplyToWithoutSource(self):
-        self.choose(None)
-        self.assertFalse(self.ui.applyButton.enabled)
-        self.choose(addVolume(randomArray()))
-        self.assertTrue(self.ui.applyButton.enabled)
+    def test_whatIsRarelyNeededIsFolded(self):
+        for name in ("maskingGroupBox", "advancedCollapsibleButton", "provenanceCollapsibleButton"):
+            self.assertTrue(getattr(self.ui, name).collapsed, name)
+        for name in ("effectOptionsGroupBox", "outputGroupBox", "previewGroupBox"):
+            self.assertFalse(getattr(self.ui, name).collapsed, name)
 
-    def test_firstVolumeIsProposed(self):
-        node = addVolume(randomArray())
+    def test_noEffectIsTheStart(self):
+        self.choose("")
+        self.assertTrue(self.button("").checked)
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("effect", self.ui.applyButton.toolTip)
+        self.assertFalse(self.ui.previewModeComboBox.enabled)
+        self.assertFalse(self.ui.modelComboBox.enabled)
+        self.press(TASK)
+        self.assertTrue(self.ui.applyButton.enabled and self.ui.previewModeComboBox.enabled)
+        self.assertFalse(self.button("").checked)
+        self.press("")
+        self.assertFalse(self.ui.applyButton.enabled)
+
+    def test_nothingToApplyToWithoutSource(self):
+        self.choose()
+        self.ui.sourceVolumeSelector.setCurrentNode(None)
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("source", self.ui.applyButton.toolTip)
+
+    def test_whatIsShownIsProposed(self):
+        first, second = addVolume(randomArray()), addVolume(randomArray(), name="Second")
+        self.parameters.sourceVolume = None
         self.widget.exit()
         self.widget.enter()
-        self.assertIs(self.ui.sourceVolumeSelector.currentNode(), node)
+        self.assertIs(self.ui.sourceVolumeSelector.currentNode(), first)
+        self.parameters.sourceVolume = None
+        slicer.util.setSliceViewerLayers(background=second)
+        self.widget.exit()
+        self.widget.enter()
+        self.assertIs(self.ui.sourceVolumeSelector.currentNode(), second)
+
+    def test_onlyImagesAreOffered(self):
+        image = addVolume(randomArray())
+        slide = addVolume(randomArray((1, 8, 9, 3), np.uint8), name="Slide", hounsfield=False)
+        slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Labels")
+        selector = self.ui.sourceVolumeSelector
+        self.assertEqual([selector.nodeFromIndex(i) for i in range(selector.nodeCount())], [image, slide])
 
     def test_apply(self):
-        node = addVolume(randomArray())
-        self.choose(node)
-        before = nodeIDs()
-        self.applyAndWait()
-        (output,) = self.newImages(before)
+        node = self.choose()
+        (output,) = self.apply()
         self.assertEqual(output.GetName(), "CT denoised")
         self.assertTrue(np.array_equal(voxels(output), voxels(node)))
         self.assertEqual(self.ui.applyButton.text, "Apply")
-        self.assertIn("Done", self.ui.statusLabel.text)
+        self.assertIn("Done: CT denoised", self.ui.statusLabel.text)
+        self.assertTrue(self.ui.progressBar.isHidden())
         self.assertFalse(self.ui.undoButton.enabled)  # a new volume took nothing away
 
-    def test_unsuitableVolumeIsRemarkedButNotRefused(self):
-        node = addVolume(randomArray(), hounsfield=False)
+    def test_resultTakesThePlaceOfItsSourceInTheViews(self):
+        node, other = addVolume(randomArray()), addVolume(randomArray(), name="Other")
+        slicer.util.setSliceViewerLayers(background=node)
+        layout = slicer.app.layoutManager()
+        composites = {name: layout.sliceWidget(name).mrmlSliceCompositeNode() for name in ("Red", "Green")}
+        composites["Green"].SetBackgroundVolumeID(other.GetID())
+        self.choose(source=node)
+        (output,) = self.apply()
+        self.assertEqual(composites["Red"].GetBackgroundVolumeID(), output.GetID())
+        self.assertEqual(composites["Green"].GetBackgroundVolumeID(), other.GetID())
+
+    def test_optionsReachTheResult(self):
+        self.choose()
+        self.parameters.parameterNode.SetParameter(f"{TASK}.secondOutput", "true")
+        names = [node.GetName() for node in self.apply()]
+        self.assertEqual(sorted(names), ["CT denoised", "CT removed"])
+
+    def test_verdictBeforeApply(self):
+        node = self.choose(source=addVolume(randomArray(), hounsfield=False), model="for-ct")
         setDicomModality(node, "MR")
-        self.parameters.model = "for-ct"
-        self.choose(node)
-        self.assertIn("MR", self.ui.statusLabel.text)
-        before = nodeIDs()
-        self.applyAndWait()
-        self.assertEqual(len(self.newImages(before)), 1)
-        self.parameters.model = "identity"
-        self.assertNotIn("MR", self.ui.statusLabel.text)
+        node.Modified()
+        self.assertIn("MR", self.verdict())
+        self.assertNotIn("<b>Suitable", self.verdict())
+        self.chooseModel("identity")
+        self.assertIn("<b>Suitable:</b>", self.verdict())
 
-    def test_impossibleVolumeIsOneSentence(self):
-        self.choose(addVolume(np.full((3, 4, 5), np.nan, np.float32)))
-        self.assertIn("NaN", self.ui.statusLabel.text)
-        before = nodeIDs()
-        self.applyAndWait()
-        self.assertIn("NaN", self.ui.statusLabel.text)
-        self.assertEqual(self.newImages(before), [])
+    def test_colorImageIsRefusedByAnEffectForGrayValues(self):
+        slide = addVolume(randomArray((1, 32, 48, 3), np.uint8), name="Slide", hounsfield=False)
+        self.choose(source=slide)
+        self.assertTrue(self.button(TASK).enabled)
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("<b>Unsuitable:</b> 'Slide'", self.verdict())
+        self.assertIn("Slide", self.ui.applyButton.toolTip)
+        self.press("stain")
+        self.assertTrue(self.ui.applyButton.enabled, self.ui.applyButton.toolTip)
+        (output,) = self.apply()
+        self.assertEqual(output.GetClassName(), "vtkMRMLVectorVolumeNode")
+        self.assertTrue(np.array_equal(voxels(output), voxels(slide)))
 
-    def test_secondOutput(self):
-        self.choose(addVolume(randomArray()))
-        self.ui.secondOutputCheckBox.checked = True
-        before = nodeIDs()
-        self.applyAndWait()
-        self.assertEqual(sorted(node.GetName() for node in self.newImages(before)), ["CT denoised", "CT removed"])
-
-    def test_overwriteUndoRedo(self):
-        node = addVolume(randomArray())
-        self.choose(node)
-        self.ui.inPlaceCheckBox.checked = True
-        self.assertFalse(self.ui.outputVolumeSelector.enabled)
-        before = nodeIDs()
-        self.applyAndWait()
-        self.assertEqual(self.newImages(before), [])
-        self.assertEqual(node.GetAttribute("MedGAN.Task"), TASK)
-        self.assertTrue(self.ui.undoButton.enabled)
-        self.ui.undoButton.click()
-        self.assertIsNone(node.GetAttribute("MedGAN.Task"))
-        self.assertTrue(self.ui.redoButton.enabled and not self.ui.undoButton.enabled)
-        self.ui.redoButton.click()
-        self.assertEqual(node.GetAttribute("MedGAN.Task"), TASK)
-
-    def test_undoOfAVolumeChangedElsewhereSaysSo(self):
-        node = addVolume(np.zeros((5, 6, 7), np.int16), name="Edited")
-        self.choose(node)
-        self.ui.inPlaceCheckBox.checked = True
-        self.applyAndWait()
-        slicer.util.updateVolumeFromArray(node, np.ones((2, 2, 2), np.int16))
-        self.ui.undoButton.click()
-        self.assertIn("Edited", self.ui.statusLabel.text)
-        self.assertFalse(self.ui.undoButton.enabled)
-
-    @unittest.skipUnless(hasattr(signal, "SIGSTOP"), "needs SIGSTOP")
-    def test_cancel(self):
-        self.choose(addVolume(randomArray()))
-        self.applyAndWait()
-        freeze(engineClient().worker_pid)
+    def test_volumeOfNaNIsOneLine(self):
+        self.choose(source=addVolume(np.full((3, 4, 5), np.nan, np.float32), name="Broken"))
+        self.assertIn("<b>Unsuitable:</b>", self.verdict())
+        self.assertIn("NaN", self.verdict())
         before = nodeIDs()
         self.ui.applyButton.click()
-        self.assertEqual(self.ui.applyButton.text, "Cancel")
-        self.assertFalse(self.ui.progressBar.isHidden())
-        self.ui.applyButton.click()
-        self.assertEqual(self.ui.applyButton.text, "Apply")
-        self.assertTrue(self.ui.progressBar.isHidden())
-        self.assertIn("Cancel", self.ui.statusLabel.text)
-        self.assertEqual(self.newImages(before), [])
-        self.applyAndWait()
-        self.assertEqual(len(self.newImages(before)), 1)
-
-    def test_maskNeedsASegment(self):
-        node = addVolume(randomArray())
-        self.choose(node)
-        self.assertFalse(self.ui.segmentationSelector.enabled)
-        self.ui.maskModeComboBox.currentIndex = 1
-        self.assertTrue(self.ui.segmentationSelector.enabled)
-        before = nodeIDs()
-        self.ui.segmentationSelector.setCurrentNode(None)
-        self.ui.applyButton.click()
-        self.assertIsNone(self.widget._job)
-        self.assertIn("segmentation", self.ui.statusLabel.text)
+        self.finish()
+        self.assertOneLine("NaN")
         self.assertEqual(nodeIDs(), before)
 
-        mask = np.zeros((5, 17, 23), bool)
-        mask[1:3, 2:9, 2:9] = True
-        segmentationNode, segmentID = addSegment(node, mask)
-        self.ui.segmentationSelector.setCurrentNode(segmentationNode)
-        self.assertEqual((self.ui.segmentComboBox.count, self.parameters.segmentID), (1, segmentID))
-        before = nodeIDs()
-        self.applyAndWait()
-        (output,) = self.newImages(before)
-        self.assertIn("inside segment 'Lesion'", output.GetAttribute("MedGAN.Mask"))
+    def test_volumeWithoutVoxelsIsRefused(self):
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
+        self.choose(source=node)
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("Empty", self.verdict())
+        slicer.util.updateVolumeFromArray(node, randomArray())
+        self.settle()
+        self.assertTrue(self.ui.applyButton.enabled)
 
-    def test_sourceDeletedWhileRunning(self):
-        node = addVolume(randomArray(), name="Gone")
-        self.choose(node)
-        self.ui.applyButton.click()
-        slicer.mrmlScene.RemoveNode(node)
-        self.assertTrue(processEventsUntil(lambda: self.widget._job is None))
-        self.assertIn("Gone", self.ui.statusLabel.text)
-        self.assertEqual(self.ui.applyButton.text, "Apply")
+    def test_modelThatWasDeletedMeanwhileIsOneLine(self):
+        self.choose("custom", model="gone")
+        shutil.rmtree(Path(self.folder) / "gone")
+        self.assertEqual(self.apply(), [])
+        self.assertOneLine("gone")
 
-    def test_sceneClosedWhileRunning(self):
-        self.choose(addVolume(randomArray(), name="Old"))
-        self.ui.applyButton.click()
-        slicer.mrmlScene.Clear(0)
-        self.assertTrue(processEventsUntil(lambda: self.widget._job is None))
-        self.assertIn("Old", self.ui.statusLabel.text)
+    def test_errorOfAnEffectIsOneLine(self):
+        self.choose()
+        effect = self.widget.panel.effect
+        effect.arguments = lambda parameters, bundle: {"strength": 2.0}
+        try:
+            self.assertEqual(self.apply(), [])
+            self.assertOneLine("strength")
+            effect.arguments = lambda parameters, bundle: {"nonsense": 2.0}
+            self.assertEqual(self.apply(), [])
+            self.assertOneLine("unexpected", "nonsense")
+        finally:
+            del effect.arguments
+
+    def test_missingModelIsSaid(self):
+        self.choose("superres-mr")
+        self.assertTrue(self.ui.applyButton.enabled)
+        self.widget.panel.effect.models = list
+        try:
+            self.widget.panel._models.reload()
+            self.assertFalse(self.ui.applyButton.enabled)
+            self.assertIn("model", self.ui.applyButton.toolTip)
+        finally:
+            del self.widget.panel.effect.models
+            self.widget.panel._models.reload()
 
     def test_choicesLiveOnTheParameterNode(self):
-        self.choose(addVolume(randomArray()))
-        self.ui.strengthSliderWidget.value = 0.25
+        self.choose()
         self.ui.maskModeComboBox.currentIndex = 2
         self.ui.softEdgeSliderWidget.value = 7.5
-        self.ui.deviceComboBox.currentIndex = 1
-        self.ui.secondOutputCheckBox.checked = True
+        self.ui.previewOpacitySliderWidget.value = 0.25
         self.widget.exit()
-        self.ui.strengthSliderWidget.value = 0.75  # nobody listens while the module is closed
+        self.ui.softEdgeSliderWidget.value = 1.5  # nobody listens while the module is closed
         self.widget.enter()
         parameters = self.widget.logic.getParameterNode()
-        shown = (parameters.strength, parameters.maskMode.name, parameters.softEdgeMm, parameters.device.value)
-        self.assertEqual(shown, (0.25, "Outside", 7.5, "cpu"))
-        self.assertTrue(parameters.secondOutput)
-        self.assertEqual((self.ui.strengthSliderWidget.value, self.ui.deviceComboBox.currentIndex), (0.25, 1))
+        shown = (parameters.effect, parameters.maskMode.name, parameters.softEdgeMm, parameters.previewOpacity)
+        self.assertEqual(shown, (TASK, "Outside", 7.5, 0.25))
+        self.assertEqual((self.ui.softEdgeSliderWidget.value, self.ui.maskModeComboBox.currentIndex), (7.5, 2))
+        self.assertTrue(self.button(TASK).checked)
 
-    def test_cleanupLeavesNothing(self):
-        from MedGANSynthesis import MedGANSynthesisWidget
+    def test_synthesizeChoosesTheVolume(self):
+        addVolume(randomArray())
+        wanted = addVolume(randomArray(), name="Wanted")
+        self.widget.synthesize(wanted)
+        self.assertIs(self.ui.sourceVolumeSelector.currentNode(), wanted)
+        self.widget.exit()
+        self.widget.synthesize(wanted)
+        self.widget.enter()
+        self.assertIs(self.parameters.sourceVolume, wanted)
 
-        parent = slicer.qMRMLWidget()
-        parent.setLayout(qt.QVBoxLayout())
-        parent.setMRMLScene(slicer.mrmlScene)
-        widget = MedGANSynthesisWidget(parent)
-        widget.setup()
-        widget.initializeParameterNode()
-        widget._parameterNode.sourceVolume = addVolume(randomArray())
-        widget._parameterNode.model = "identity"
-        self.assertTrue(widget.Observations)
-        self.assertTrue(all(isinstance(observation[0], vtk.vtkObject) for observation in widget.Observations))
-        widget.ui.applyButton.click()
-        job = widget._job
-        widget.cleanup()
-        self.assertEqual(job.state, "cancelled")
-        self.assertEqual(list(widget.Observations), [])
-        self.assertIsNone(widget._parameterNode)
-        self.assertFalse(engineClient().busy)
-        self.assertIsNone(engineClient().worker_pid)
-        self.parameters.strength = 0.5
-        self.assertEqual(widget.ui.strengthSliderWidget.value, 1.0)
-        slicer.mrmlScene.Clear(0)
-        self.assertRaises(InputError, widget.logic.undo)
+    def test_selfTestOfTheModule(self):
+        slicer.selfTests["MedGANSynthesis"]()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -57,6 +57,35 @@ def tiled(volume, predict, footprint, **options):
     return result[0]
 
 
+def region_of(volume, predict, footprint, region, **options):
+    """Result of run_tiled for a region, after checking that each of its output voxels is written once and no other."""
+    out = region.scaled(footprint.scale)
+    result, written = [], np.zeros(out.shape, int)
+
+    def write(box, block):
+        inside = box.relative_to(out.start)
+        assert box.overlap(out) == box
+        if not result:
+            result.append(np.full((block.shape[0], *out.shape), np.nan, np.float32))
+        result[0][(..., *inside.slices)] = block
+        written[inside.slices] += 1
+
+    read = lambda box: volume[(slice(None), *box.slices)]  # noqa: E731
+    run_tiled(volume.shape[1:], read, predict, write, footprint, region=region, **options)
+    assert (written == 1).all()
+    return result[0]
+
+
+def unlike_its_mean(axes, radius=(0, 0, 0)):
+    """A network that looks ``radius`` far, and at the mean of all it is given along ``axes``: tiles there differ."""
+    near = moving_sum(radius)
+
+    def predict(block):
+        return near(block) * (1 + np.abs(block).mean(axis=axes, keepdims=True))
+
+    return predict
+
+
 def noise(*shape):
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
@@ -177,6 +206,58 @@ def test_blended_seams_are_smoother_than_cut_ones():
     ramp = np.broadcast_to(np.arange(128, dtype=np.float32), (1, 1, 4, 128))
     result = tiled(ramp, predict, Footprint(None), tile_voxels=4 * 32)
     assert np.abs(np.diff(result[0, 0], axis=-1)).max() < 0.15 * (result.max() - result.min())
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    data=st.data(),
+    halo=st.sampled_from([None, (0, None, None), (2, None, None), (0, 0, None), (2, 1, 3), (0, 0, 0)]),
+    multiple=st.sampled_from([(1, 1, 1), (1, 4, 4), (4, 2, 4)]),
+    tile_voxels=st.sampled_from([None, 2000, 500, 1]),
+)
+def test_a_region_gets_what_it_gets_in_the_whole_volume(data, halo, multiple, tile_voxels):
+    shape = (13, 17, 19)
+    halos = Footprint(halo).halos
+    axes = tuple(axis + 1 for axis in range(3) if halos[axis] is None)
+    predict = unlike_its_mean(axes, tuple(h or 0 for h in halos)) if axes else moving_sum(halo)
+    volume, footprint = noise(1, *shape), Footprint(halo, multiple)
+    start = tuple(data.draw(st.integers(0, size - 1)) for size in shape)
+    stop = tuple(data.draw(st.integers(at + 1, size)) for at, size in zip(start, shape, strict=True))
+    region = Box(start, stop)
+    whole = tiled(volume, predict, footprint, tile_voxels=tile_voxels)
+    part = region_of(volume, predict, footprint, region, tile_voxels=tile_voxels)
+    np.testing.assert_allclose(part, whole[(..., *region.slices)], atol=1e-4)
+
+
+def test_a_region_costs_no_more_than_itself():
+    volume, read = noise(1, 40, 64, 64), []
+
+    def predict(block):
+        read.append(block[0].size)
+        return np.repeat(block, 2, axis=3)
+
+    footprint = Footprint((0, 6, 6), (1, 4, 4), (1, 1, 2))
+    region_of(volume, predict, footprint, Box((7, 0, 0), (8, 64, 64)), tile_voxels=5 * 64 * 64)
+    assert read == [64 * 64]
+    read.clear()
+    region_of(volume, predict, footprint, Box((7, 21, 30), (9, 25, 34)))
+    assert read == [2 * (36 - 12) * (44 - 20)]  # 20 to 28 and 28 to 36 in steps of 4, and the halo in steps of 4
+    read.clear()
+    region_of(volume, predict, Footprint(None, scale=(1, 1, 2)), Box((0, 0, 0), (4, 64, 64)), tile_voxels=16**3)
+    assert sum(read) < 0.25 * 8 * volume.size  # blended tiles overlap by half: eight times the volume, at most a tenth
+
+
+@pytest.mark.parametrize("halo", [(1, 1, 1), None])
+def test_a_region_where_memory_is_short(halo):
+    region, notes, fractions = Box((3, 5, 2), (9, 28, 30)), [], []
+    volume, predict = noise(1, 12, 32, 32), moving_sum((1, 1, 1) if halo else (0, 0, 0))
+    network = Limited(predict, 800, MemoryError())
+    result = region_of(
+        volume, network, Footprint(halo), region, tile_voxels=5000, notify=notes.append,
+        progress=lambda fraction, message: fractions.append(fraction),
+    )  # fmt: skip
+    np.testing.assert_allclose(result, predict(volume)[(..., *region.slices)], atol=1e-4)
+    assert notes and fractions == sorted(fractions) and fractions[-1] == pytest.approx(1)
 
 
 class Limited:
@@ -304,3 +385,5 @@ def test_box():
     assert np.zeros((2, 5, 9, 6))[(..., *box.slices)].shape == (2, 3, 6, 2)
     assert box.scaled((2, 1, 3)) == Box((2, 2, 9), (8, 8, 15))
     assert box.relative_to((1, 1, 1)) == Box((0, 1, 2), (3, 7, 4))
+    assert box.overlap(Box((0, 4, 4), (2, 9, 9))) == Box((1, 4, 4), (2, 8, 5))
+    assert box.overlap(Box((4, 2, 3), (5, 8, 5))) is None

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from .native_qt import QtCore, QtWidgets
+from .native_qt import QtCore, QtGui, QtWidgets
 from .qt_special import registerHostClass
 
 VERSION = (5, 12, 4)
@@ -15,6 +15,19 @@ class CommandOptions:
 
     noMainWindow = False
     runPythonAndExit = True
+
+
+def provideFont():
+    """Offscreen on a machine without fonts Qt draws no text: take the fonts that matplotlib brings along."""
+    if QtGui.QFontInfo(QtWidgets.QApplication.font()).family():
+        return
+    try:
+        import matplotlib
+    except ImportError:
+        return
+    for path in sorted(Path(matplotlib.get_data_path(), "fonts", "ttf").glob("DejaVuSans*.ttf")):
+        QtGui.QFontDatabase.addApplicationFont(str(path))
+    QtWidgets.QApplication.setFont(QtGui.QFont("DejaVu Sans", 9))
 
 
 @registerHostClass
@@ -29,6 +42,8 @@ class qSlicerApplication(QtWidgets.QApplication):
         self.setOrganizationName("NA-MIC")
         self.setApplicationName("Slicer")
         self.setQuitOnLastWindowClosed(False)
+        self.setStyle("Fusion")
+        provideFont()
         QtCore.QSettings.setDefaultFormat(QtCore.QSettings.IniFormat)
         QtCore.QSettings.setPath(
             QtCore.QSettings.IniFormat, QtCore.QSettings.UserScope, str(Path(self._temporary.name) / "settings")

@@ -1,163 +1,72 @@
-"""The CTK widgets that modules use, with the documented properties and signals."""
+"""The smaller CTK widgets that modules use, with the documented properties and signals."""
 
 from .fields import field
 from .native_qt import QtCore, QtWidgets
 from .qt_special import registerHostClass
 
-
-@registerHostClass
-class ctkCollapsibleButton(QtWidgets.QAbstractButton):
-    """A section with a title that folds; checked means open."""
-
-    contentsCollapsed = QtCore.Signal(bool)
-
-    def __init__(self, *args):
-        texts = [a for a in args if isinstance(a, str)]
-        super().__init__(next((a for a in args if isinstance(a, QtWidgets.QWidget)), None))
-        self.setText(texts[0] if texts else "")
-        self.setCheckable(True)
-        self.setChecked(True)
-        self.toggled.connect(self._showContents)
-
-    def _showContents(self, opened):
-        for child in self.children():
-            if isinstance(child, QtWidgets.QWidget):
-                child.setVisible(opened)
-        self.contentsCollapsed.emit(not opened)
-
-    def _setCollapsed(self, collapsed):
-        self.setChecked(not collapsed)
-
-    collapsed = QtCore.Property(bool, lambda self: not self.isChecked(), _setCollapsed)
-
-    def paintEvent(self, event):
-        """Nothing is drawn."""
-
-
-@registerHostClass
-class ctkCollapsibleGroupBox(QtWidgets.QGroupBox):
-    """A group box that folds; checked means open."""
-
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.setCheckable(True)
-        self.setChecked(True)
-        self.toggled.connect(self._showContents)
-
-    def _showContents(self, opened):
-        for child in self.children():
-            if isinstance(child, QtWidgets.QWidget):
-                child.setVisible(opened)
-
-    def _setCollapsed(self, collapsed):
-        self.setChecked(not collapsed)
-
-    collapsed = QtCore.Property(bool, lambda self: not self.isChecked(), _setCollapsed)
-
-
-@registerHostClass
-class ctkSliderWidget(QtWidgets.QWidget):
-    """A slider with a spin box, for floating point values."""
-
-    valueChanged = QtCore.Signal(float)
-    valueIsChanging = QtCore.Signal(float)
-
-    def __init__(self, parent=None):
-        super().__init__(parent)
-        self._spinBox = QtWidgets.QDoubleSpinBox(self)
-        self._spinBox.setObjectName("SpinBox")
-        self._spinBox.setRange(0.0, 99.99)
-        self._spinBox.setSingleStep(1.0)
-        self._spinBox.valueChanged.connect(self.valueChanged)
-        layout = QtWidgets.QHBoxLayout(self)
-        layout.setObjectName("hboxLayout")
-        layout.addWidget(self._spinBox)
-
-    def _spinBoxProperty(kind, getter, setter):
-        def read(self):
-            return getattr(self._spinBox, getter)()
-
-        def write(self, value):
-            getattr(self._spinBox, setter)(value)
-
-        return QtCore.Property(kind, read, write)
-
-    value = _spinBoxProperty(float, "value", "setValue")
-    minimum = _spinBoxProperty(float, "minimum", "setMinimum")
-    maximum = _spinBoxProperty(float, "maximum", "setMaximum")
-    singleStep = _spinBoxProperty(float, "singleStep", "setSingleStep")
-    decimals = _spinBoxProperty(int, "decimals", "setDecimals")
-    prefix = _spinBoxProperty(str, "prefix", "setPrefix")
-    suffix = _spinBoxProperty(str, "suffix", "setSuffix")
-    pageStep = field(float, "pageStep", 10.0)
-    tracking = field(bool, "tracking", True)
-    spinBoxVisible = field(bool, "spinBoxVisible", True)
-
-    def reset(self):
-        self._spinBox.setValue(min(max(0.0, self._spinBox.minimum()), self._spinBox.maximum()))
-
-
-@registerHostClass
-class ctkRangeWidget(QtWidgets.QWidget):
-    """Two values within bounds, the smaller first."""
-
-    valuesChanged = QtCore.Signal(float, float)
-    minimumValueChanged = QtCore.Signal(float)
-    maximumValueChanged = QtCore.Signal(float)
-    rangeChanged = QtCore.Signal(float, float)
-
-    def __init__(self, parent=None):
-        super().__init__(parent)
-        self._bounds, self._values = (0.0, 99.0), (0.0, 99.0)
-
-    def setRange(self, minimum, maximum):
-        self._bounds = (min(minimum, maximum), max(minimum, maximum))
-        self.rangeChanged.emit(*self._bounds)
-        self.setValues(*self._values)
-
-    def setValues(self, lower, upper):
-        ordered = sorted((lower, upper))
-        values = tuple(min(max(float(v), self._bounds[0]), self._bounds[1]) for v in ordered)
-        if values != self._values:
-            before, self._values = self._values, values
-            for signal, old, new in zip(self._valueSignals(), before, values, strict=True):
-                if old != new:
-                    signal.emit(new)
-            self.valuesChanged.emit(*values)
-
-    def _valueSignals(self):
-        return self.minimumValueChanged, self.maximumValueChanged
-
-    minimumValue = QtCore.Property(
-        float, lambda self: self._values[0], lambda self, v: self.setValues(min(v, self._values[1]), self._values[1])
-    )
-    maximumValue = QtCore.Property(
-        float, lambda self: self._values[1], lambda self, v: self.setValues(self._values[0], max(v, self._values[0]))
-    )
-    minimum = QtCore.Property(float, lambda self: self._bounds[0], lambda self, v: self.setRange(v, self._bounds[1]))
-    maximum = QtCore.Property(float, lambda self: self._bounds[1], lambda self, v: self.setRange(self._bounds[0], v))
-    decimals = field(int, "decimals", 2)
-    singleStep = field(float, "singleStep", 1.0)
-    prefix = field(str, "prefix", "")
-    suffix = field(str, "suffix", "")
+_Policy = QtWidgets.QSizePolicy.Policy
 
 
 @registerHostClass
 class ctkPathLineEdit(QtWidgets.QWidget):
-    """A line with the path of a file or folder."""
+    """A line with the path of a file or folder, and a button to look for it."""
 
     currentPathChanged = QtCore.Signal(str)
     validInputChanged = QtCore.Signal(bool)
 
-    def _pathChanged(self):
-        self.currentPathChanged.emit(self.currentPath)
-        self.validInputChanged.emit(bool(self.currentPath))
+    def __init__(self, *args):
+        super().__init__(next((a for a in args if isinstance(a, QtWidgets.QWidget)), None))
+        self._filters, self._nameFilters, self._label, self._valid = 0x6001, [], "", False
+        self._comboBox = QtWidgets.QComboBox(self)
+        self._comboBox.setEditable(True)
+        self._comboBox.setSizePolicy(_Policy.Expanding, _Policy.Fixed)
+        self._browseButton = QtWidgets.QToolButton(self)
+        self._browseButton.setText("...")
+        self._browseButton.clicked.connect(self.browse)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._comboBox, 1)
+        layout.addWidget(self._browseButton)
+        self.setSizePolicy(_Policy.Expanding, _Policy.Fixed)
+        self._comboBox.editTextChanged.connect(self._pathChanged)
 
-    currentPath = field(str, "currentPath", "", _pathChanged)
+    def _pathChanged(self, path):
+        self.currentPathChanged.emit(path)
+        if bool(path) != self._valid:
+            self._valid = bool(path)
+            self.validInputChanged.emit(self._valid)
+
+    def _setCurrentPath(self, path):
+        if path != self.currentPath:
+            self._comboBox.setEditText(path)
+
+    def _setBrowseButton(self, visible):
+        self._browseButton.setVisible(visible)
+
+    currentPath = QtCore.Property(str, lambda self: self._comboBox.currentText(), _setCurrentPath)
+    showBrowseButton = QtCore.Property(bool, lambda self: self._browseButton.isVisibleTo(self), _setBrowseButton)
     filters = field(int, "filters", 0x6001)
     nameFilters = field("QStringList", "nameFilters", [])
+    label = field(str, "label", "")
     settingKey = field(str, "settingKey", "")
     showHistoryButton = field(bool, "showHistoryButton", True)
+
+    def comboBox(self):
+        return self._comboBox
+
+    def browse(self):
+        """Let the user look for a file (to open, or to save if Writable is among the filters) or a folder."""
+        files, writable = self._filters & 0x002, self._filters & 0x020
+        dialog, start, names = QtWidgets.QFileDialog, self.currentPath, ";;".join(self.nameFilters)
+        if files and writable:
+            path = dialog.getSaveFileName(self, "Select a file to save", start, names)[0]
+        elif files:
+            path = dialog.getOpenFileName(self, "Open a file", start, names)[0]
+        else:
+            path = dialog.getExistingDirectory(self, "Select a directory...", start)
+        if path:
+            self._setCurrentPath(path)
 
     def addCurrentPathToHistory(self):
         """The stand-in keeps no history."""
@@ -170,16 +79,145 @@ class ctkDirectoryButton(QtWidgets.QWidget):
     directoryChanged = QtCore.Signal(str)
     directorySelected = QtCore.Signal(str)
 
+    def __init__(self, *args):
+        super().__init__(next((a for a in args if isinstance(a, QtWidgets.QWidget)), None))
+        paths = [a for a in args if isinstance(a, str)]
+        self._directory, self._text = QtCore.QDir(paths[0] if paths else "").absolutePath(), ""
+        self._button = QtWidgets.QPushButton(self._directory, self)
+        self._button.setIcon(self.style().standardIcon(QtWidgets.QStyle.StandardPixmap.SP_DirIcon))
+        self._button.setSizePolicy(_Policy.Expanding, _Policy.Fixed)
+        self._button.setMinimumWidth(50)
+        self._button.clicked.connect(self.browse)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._button)
+        self.setSizePolicy(_Policy.Expanding, _Policy.Fixed)
+
     def _setDirectory(self, path):
         absolute = QtCore.QDir(path).absolutePath()
-        changed = absolute != self.directory
-        self._directory = absolute
+        changed, self._directory = absolute != self._directory, absolute
+        self._button.setText(self._text or absolute)
+        self.directorySelected.emit(absolute)
         if changed:
             self.directoryChanged.emit(absolute)
-        self.directorySelected.emit(absolute)
 
-    directory = QtCore.Property(str, lambda self: getattr(self, "_directory", QtCore.QDir.currentPath()), _setDirectory)
+    def _setText(self, text):
+        self._text = text
+        self._button.setText(text or self._directory)
+
+    directory = QtCore.Property(str, lambda self: self._directory, _setDirectory)
+    text = QtCore.Property(str, lambda self: self._text, _setText)
     caption = field(str, "caption", "")
+
+    def browse(self):
+        path = QtWidgets.QFileDialog.getExistingDirectory(self, self.caption or self.toolTip(), self._directory)
+        if path:
+            self._setDirectory(path)
+
+
+@registerHostClass
+class ctkMenuButton(QtWidgets.QPushButton):
+    """A push button with a menu of its own behind an arrow at its right end."""
+
+    def _arrowRect(self):
+        return QtCore.QRect(self.width() - 14, 0, 14, self.height())
+
+    def sizeHint(self):
+        return super().sizeHint() + QtCore.QSize(13, 0)
+
+    def minimumSizeHint(self):
+        return super().minimumSizeHint() + QtCore.QSize(13, 0)
+
+    def hitButton(self, position):
+        return not self._arrowRect().contains(position) and super().hitButton(position)
+
+    def mousePressEvent(self, event):
+        if self.menu() is not None and self._arrowRect().contains(event.position().toPoint()):
+            self.showMenu()
+            return
+        if self.hitButton(event.position().toPoint()):  # QPushButton itself would open the menu
+            QtWidgets.QAbstractButton.mousePressEvent(self, event)
+
+    def paintEvent(self, event):
+        painter, option = QtWidgets.QStylePainter(self), QtWidgets.QStyleOptionButton()
+        self.initStyleOption(option)
+        option.features &= ~QtWidgets.QStyleOptionButton.ButtonFeature.HasMenu
+        painter.drawControl(QtWidgets.QStyle.ControlElement.CE_PushButtonBevel, option)
+        arrow = self._arrowRect().adjusted(2, 2, -2, -2)
+        painter.setPen(self.palette().button().color().darker(130))
+        painter.drawLine(arrow.left() - 3, arrow.top(), arrow.left() - 3, arrow.bottom())
+        indicator = QtWidgets.QStyleOption()
+        indicator.initFrom(self)
+        indicator.rect = arrow
+        painter.drawPrimitive(QtWidgets.QStyle.PrimitiveElement.PE_IndicatorArrowDown, indicator)
+        option.rect.setRight(arrow.left() - 3)
+        painter.drawControl(QtWidgets.QStyle.ControlElement.CE_PushButtonLabel, option)
+        painter.end()
+
+
+@registerHostClass
+class ctkCheckablePushButton(QtWidgets.QPushButton):
+    """A push button with a check box in it, which by default makes the button checkable."""
+
+    checkBoxToggled = QtCore.Signal(bool)
+    checkStateChanged = QtCore.Signal(QtCore.Qt.CheckState)
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self._state, self._controls = QtCore.Qt.CheckState.Unchecked, True
+
+    def _setCheckState(self, state):
+        state = QtCore.Qt.CheckState(state)
+        if state == self._state:
+            return
+        self._state = state
+        checked = state == QtCore.Qt.CheckState.Checked
+        if self._controls:
+            self.setCheckable(checked)
+        self.checkStateChanged.emit(state)
+        self.checkBoxToggled.emit(checked)
+        self.update()
+
+    def _setControls(self, controls):
+        self._controls = controls
+        if controls:
+            states = QtCore.Qt.CheckState
+            self._setCheckState(states.Checked if self.isCheckable() else states.Unchecked)
+
+    checkState = QtCore.Property(QtCore.Qt.CheckState, lambda self: self._state, _setCheckState)
+    checkBoxControlsButton = QtCore.Property(bool, lambda self: self._controls, _setControls)
+    checkBoxUserCheckable = field(bool, "checkBoxUserCheckable", True)
+
+    def _boxRect(self):
+        size = self.style().pixelMetric(QtWidgets.QStyle.PixelMetric.PM_IndicatorWidth, None, self)
+        return QtCore.QRect(6, (self.height() - size) // 2, size, size)
+
+    def sizeHint(self):
+        return super().sizeHint() + QtCore.QSize(self._boxRect().right(), 0)
+
+    def hitButton(self, position):
+        return not self._boxRect().contains(position) and super().hitButton(position)
+
+    def mousePressEvent(self, event):
+        if self._boxRect().contains(event.position().toPoint()) and self.checkBoxUserCheckable:
+            states = QtCore.Qt.CheckState
+            self._setCheckState(states.Unchecked if self._state == states.Checked else states.Checked)
+        else:
+            super().mousePressEvent(event)
+
+    def paintEvent(self, event):
+        painter, option = QtWidgets.QStylePainter(self), QtWidgets.QStyleOptionButton()
+        self.initStyleOption(option)
+        painter.drawControl(QtWidgets.QStyle.ControlElement.CE_PushButtonBevel, option)
+        box = QtWidgets.QStyleOptionButton()
+        box.initFrom(self)
+        box.rect = self._boxRect()
+        checked = self._state == QtCore.Qt.CheckState.Checked
+        box.state |= QtWidgets.QStyle.StateFlag.State_On if checked else QtWidgets.QStyle.StateFlag.State_Off
+        painter.drawPrimitive(QtWidgets.QStyle.PrimitiveElement.PE_IndicatorCheckBox, box)
+        option.rect.setLeft(box.rect.right())
+        painter.drawControl(QtWidgets.QStyle.ControlElement.CE_PushButtonLabel, option)
+        painter.end()
 
 
 @registerHostClass
@@ -191,7 +229,7 @@ class ctkCheckBox(QtWidgets.QCheckBox):
 class ctkComboBox(QtWidgets.QComboBox):
     """A combo box with a text for 'nothing chosen'."""
 
-    defaultText = field(str, "defaultText", "")
+    defaultText = field(str, "defaultText", "", lambda self: self.setPlaceholderText(self._defaultText))
 
 
 @registerHostClass

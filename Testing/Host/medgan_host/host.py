@@ -6,13 +6,29 @@ from .native_qt import QtCore, QtWidgets  # first: it names a missing system lib
 
 import slicer  # isort: skip
 
-from . import ctk_widgets, mrml_widgets, parameters, scripted_module, small_modules, ui_loader  # noqa: F401
+from . import (  # noqa: F401
+    ctk_folding,
+    ctk_ranges,
+    ctk_slider_widget,
+    ctk_widgets,
+    dicom_lib,
+    mrml_widgets,
+    node_combo_box,
+    parameters,
+    sample_data,
+    scene_widget,
+    scripted_module,
+    small_modules,
+    subject_hierarchy,
+    ui_loader,
+)
 from .application import qSlicerApplication, qSlicerMainWindow
 from .io_manager import CoreIOManager
-from .layout import LayoutManager
+from .layout import qSlicerLayoutManager
 from .modules import BuiltInModule, ModuleManager, ModulesNamespace
+from .qt_members import hostClasses
 from .qt_modules import CtkModule, QtModule
-from .qt_wrapper import hostClasses, wrap, wrapperClass
+from .qt_wrapper import wrap, wrapperClass
 from .scene import SceneHost
 
 
@@ -41,8 +57,11 @@ class Host:
         scripted_module.makeModule()
         small_modules.makeModules()
         parameters.makeModule()
+        for module in (dicom_lib, sample_data, subject_hierarchy):
+            module.makeModule()
         self.mainWindow = qSlicerMainWindow()
-        self.layoutManager = LayoutManager(self)
+        self.nativeLayoutManager = qSlicerLayoutManager(scene)
+        self.layoutManager = wrap(self.nativeLayoutManager)
         self.nativeApplication.aboutToQuit.connect(self.close)
 
     def _publishClasses(self):

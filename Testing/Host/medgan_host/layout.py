@@ -1,60 +1,100 @@
-"""``slicer.app.layoutManager()``: the three slice views with their real nodes and logics, nothing that renders."""
+"""``slicer.app.layoutManager()``: the slice views of the layouts that MRML knows."""
 
+import slicer
 import vtk
 
-from .qt_wrapper import wrapperClass
+from .native_qt import QtCore
+from .qt_special import registerHostClass
+from .slice_view import qMRMLSliceWidget
 
 
-def makeSliceWidgetClass():
-    from .native_qt import QtWidgets
+@registerHostClass
+class qSlicerLayoutManager(QtCore.QObject):
+    """The documented calls of qSlicerLayoutManager that need no rendering; there are no 3-D, table and plot views."""
 
-    class qMRMLSliceWidget(QtWidgets.QWidget):
-        """A slice view without pixels: node, composite node and logic."""
+    layoutChanged = QtCore.Signal(int)
 
-        _logic = None
+    def __init__(self, sceneHost):
+        super().__init__()
+        self._sceneHost, self._widgets = sceneHost, {}
+        for logic in sceneHost.sliceLogics.values():
+            self._addWidget(logic)
+        sceneHost.scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._onNodeAdded)
+        self._layoutLogic = slicer.vtkMRMLLayoutLogic()
+        self._layoutLogic.SetMRMLApplicationLogic(sceneHost.applicationLogic)
+        self._layoutLogic.SetMRMLScene(sceneHost.scene)
+        self._setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        self._layout = self._layoutNode().GetViewArrangement()
+        self._mapViews()
+        self._layoutNode().AddObserver(vtk.vtkCommand.ModifiedEvent, self._updateLayout)
+        sceneHost.scene.AddObserver(slicer.vtkMRMLScene.EndBatchProcessEvent, self._updateLayout)
 
-        def sliceLogic(self):
-            return self._logic
+    def _addWidget(self, logic):
+        widget = qMRMLSliceWidget()
+        widget.setLogic(logic)
+        self._widgets[logic.GetSliceNode().GetLayoutName()] = widget
 
-        def mrmlSliceNode(self):
-            return self._logic.GetSliceNode()
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeAdded(self, scene, event, node):
+        """Some layouts have further slice views, whose nodes come into the scene when the layout is chosen."""
+        if node.IsA("vtkMRMLSliceNode") and node.GetLayoutName() not in self._widgets:
+            self._addWidget(self._sceneHost.addSliceLogic(node))
 
-        def mrmlSliceCompositeNode(self):
-            return self._logic.GetSliceCompositeNode()
+    def _layoutNode(self):
+        return self._layoutLogic.GetLayoutNode()
 
-        def fitSliceToBackground(self):
-            self._logic.FitSliceToBackground()
+    def _updateLayout(self, caller, event):
+        """A scene that closes or opens may change the layout and change it back: only what is left counts."""
+        if slicer.mrmlScene.IsBatchProcessing():
+            return
+        self._mapViews()
+        if self._layoutNode().GetViewArrangement() != self._layout:
+            self._layout = self._layoutNode().GetViewArrangement()
+            self.layoutChanged.emit(self._layout)
 
-    return qMRMLSliceWidget
+    def _mapViews(self):
+        """Tell each slice node whether the layout shows its view."""
+        shown = self._layoutLogic.GetViewNodes()
+        for widget in self._widgets.values():
+            widget.mrmlSliceNode().SetMappedInLayout(bool(shown.IsItemPresent(widget.mrmlSliceNode())))
 
+    def _setLayout(self, layout):
+        self._layoutNode().SetViewArrangement(layout)
 
-class LayoutManager:
-    """The documented calls of qSlicerLayoutManager that need no rendering."""
+    layout = QtCore.Property(int, lambda self: self._layout, _setLayout)
+    threeDViewCount = QtCore.Property(int, lambda self: 0)
+    tableViewCount = QtCore.Property(int, lambda self: 0)
+    plotViewCount = QtCore.Property(int, lambda self: 0)
 
-    def __init__(self, host):
-        nativeClass = makeSliceWidgetClass()
-        self._logics = host.sliceLogics
-        self._widgets = {}
-        for name, logic in self._logics.items():
-            widget = wrapperClass(nativeClass)()
-            widget._native._logic = logic
-            self._widgets[name] = widget
+    def mrmlScene(self):
+        return slicer.mrmlScene
 
     def sliceViewNames(self):
-        return tuple(self._widgets)
+        return list(self._widgets)
 
     def sliceWidget(self, name):
         return self._widgets.get(name)
 
     def mrmlSliceLogics(self):
         collection = vtk.vtkCollection()
-        for logic in self._logics.values():
-            collection.AddItem(logic)
+        for widget in self._widgets.values():
+            collection.AddItem(widget.sliceLogic())
         return collection
 
     def resetSliceViews(self):
-        for logic in self._logics.values():
-            logic.FitSliceToAll()
+        for widget in self._widgets.values():
+            widget.sliceLogic().FitSliceToAll()
 
-    def __getattr__(self, name):
-        raise AttributeError(f"The MedGAN test host's layoutManager has no '{name}'")
+    def pauseRender(self):
+        for widget in self._widgets.values():
+            widget.sliceView().pauseRender()
+
+    def resumeRender(self):
+        for widget in self._widgets.values():
+            widget.sliceView().resumeRender()
+
+    def setRenderPaused(self, pause):
+        if pause:
+            self.pauseRender()
+        else:
+            self.resumeRender()

@@ -1,62 +1,17 @@
-"""The qMRML widgets: they show and follow nodes of the scene."""
+"""The smaller qMRML widgets: the slider with units and the selector of a segment."""
 
 import weakref
 
 import slicer
 
-from .ctk_widgets import ctkSliderWidget
+from .ctk_slider_widget import ctkSliderWidget
 from .fields import field
 from .native_qt import QtCore, QtWidgets
+from .node_combo_box import qMRMLNodeComboBox
 from .qt_special import registerHostClass
+from .scene_widget import SceneWidget, WatchedNode, ifAlive
 
-
-class SceneWidget(QtWidgets.QWidget):
-    """Base: holds the scene; ``_sceneEvents`` names the events after which ``_refresh`` is called."""
-
-    mrmlSceneChanged = QtCore.Signal(object)
-    _sceneEvents = ()
-
-    def __init__(self, parent=None):
-        super().__init__(parent)
-        self._scene, self._tags = None, []
-
-    def mrmlScene(self):
-        return self._scene
-
-    def setMRMLScene(self, scene):
-        if scene is self._scene:
-            return
-        for tag in self._tags:
-            self._scene.RemoveObserver(tag)
-        self._scene, self._tags = scene, []
-        me = weakref.ref(self)
-        for event in self._sceneEvents if scene is not None else ():
-            tag = scene.AddObserver(event, lambda *_: _refreshIfAlive(me))
-            self._tags.append(tag)
-            self.destroyed.connect(lambda *_, tag=tag: scene.RemoveObserver(tag))
-        self._refresh()
-        self.mrmlSceneChanged.emit(scene)
-
-    def _refresh(self):
-        """Bring what is shown in line with the scene."""
-
-
-def _refreshIfAlive(reference):
-    from .native_qt import shiboken6
-
-    widget = reference()
-    if widget is not None and shiboken6.isValid(widget):
-        widget._refresh()
-
-
-@registerHostClass
-class qMRMLWidget(SceneWidget):
-    """A widget that hands its scene on to its children, by the connections of the .ui file."""
-
-
-@registerHostClass
-class qSlicerWidget(SceneWidget):
-    """A widget that hands its scene on to its children, by the connections of the .ui file."""
+_SEGMENT_EVENTS = ("SegmentAdded", "SegmentRemoved", "SegmentModified")
 
 
 @registerHostClass
@@ -73,139 +28,122 @@ class qMRMLSliderWidget(ctkSliderWidget):
 
 
 @registerHostClass
-class qMRMLNodeComboBox(SceneWidget):
-    """Lets the user choose a node of the scene."""
+class qMRMLSegmentSelectorWidget(SceneWidget):
+    """Lets the user choose a segmentation and one segment of it."""
 
     currentNodeChanged = QtCore.Signal((object,), (bool,))
-    currentNodeIDChanged = QtCore.Signal(str)
-    currentNodeRenamed = QtCore.Signal(str)
-    nodeActivated = QtCore.Signal(object)
-    nodeAdded = QtCore.Signal(object)
-    nodeAddedByUser = QtCore.Signal(object)
-    nodeAboutToBeRemoved = QtCore.Signal(object)
-    _sceneEvents = (
-        slicer.vtkMRMLScene.NodeAddedEvent,
-        slicer.vtkMRMLScene.NodeRemovedEvent,
-        slicer.vtkMRMLScene.EndCloseEvent,
-        slicer.vtkMRMLScene.EndImportEvent,
-    )
-
-    def __init__(self, parent=None):
-        super().__init__(parent)
-        self._nodes, self._current, self._attributes = [], None, []
-
-    def _changed(self):
-        self._refresh()
-
-    nodeTypes = field("QStringList", "nodeTypes", [], _changed)
-    hideChildNodeTypes = field("QStringList", "hideChildNodeTypes", [], _changed)
-    showHidden = field(bool, "showHidden", False, _changed)
-    showChildNodeTypes = field(bool, "showChildNodeTypes", True, _changed)
-    noneEnabled = field(bool, "noneEnabled", False, _changed)
-    addEnabled = field(bool, "addEnabled", True)
-    removeEnabled = field(bool, "removeEnabled", True)
-    editEnabled = field(bool, "editEnabled", False)
-    renameEnabled = field(bool, "renameEnabled", False)
-    selectNodeUponCreation = field(bool, "selectNodeUponCreation", True)
-    baseName = field(str, "baseName", "")
-    noneDisplay = field(str, "noneDisplay", "None")
-
-    def _setCurrentNodeID(self, nodeID):
-        self._select(self._scene.GetNodeByID(nodeID) if self._scene is not None and nodeID else None)
-
-    currentNodeID = QtCore.Property(
-        str, lambda self: self._current.GetID() if self._current is not None else "", _setCurrentNodeID
-    )
-
-    def currentNode(self):
-        return self._current
-
-    def setCurrentNode(self, node):
-        if isinstance(node, str):
-            self._setCurrentNodeID(node)
-        else:
-            self._select(node)
-
-    def nodeCount(self):
-        return len(self._nodes)
-
-    def nodeFromIndex(self, index):
-        return self._nodes[index] if 0 <= index < len(self._nodes) else None
-
-    def setCurrentNodeIndex(self, index):
-        self._select(self.nodeFromIndex(index))
-
-    def addAttribute(self, nodeType, name, value=None):
-        self._attributes.append((nodeType, name, value))
-        self._refresh()
-
-    def addNode(self, nodeType=""):
-        """Create a node, as the user does by the menu; returns it."""
-        node = self._scene.AddNewNodeByClass(nodeType or self.nodeTypes[0], self.baseName)
-        if self.selectNodeUponCreation:
-            self._select(node)
-        self.nodeAddedByUser.emit(node)
-        return node
-
-    def _accepts(self, node):
-        if node.GetHideFromEditors() and not self.showHidden:
-            return False
-        if any(node.IsA(kind) for kind in self.hideChildNodeTypes):
-            return False
-        kinds = [k for k in self.nodeTypes if (node.IsA(k) if self.showChildNodeTypes else node.GetClassName() == k)]
-        return bool(kinds) and all(
-            node.GetAttribute(name) is not None and value in (None, "", node.GetAttribute(name))
-            for kind, name, value in self._attributes
-            if kind in kinds
-        )
-
-    def _refresh(self):
-        nodes = []
-        if self._scene is not None:
-            count = self._scene.GetNumberOfNodes()
-            nodes = [n for n in (self._scene.GetNthNode(i) for i in range(count)) if self._accepts(n)]
-        self._nodes = nodes
-        self._select(self._current)
-
-    def _select(self, node):
-        if node not in self._nodes:
-            node = None
-        if node is None and not self.noneEnabled and self._nodes:
-            node = self._nodes[0]
-        if node is self._current:
-            return
-        self._current = node
-        self.currentNodeChanged[object].emit(node)
-        self.currentNodeChanged[bool].emit(node is not None)
-        self.currentNodeIDChanged.emit(self.currentNodeID)
-
-
-@registerHostClass
-class qMRMLSegmentSelectorWidget(qMRMLNodeComboBox):
-    """Lets the user choose a segmentation and a segment of it."""
-
     currentSegmentChanged = QtCore.Signal(str)
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._nodeTypes, self._segmentID = ["vtkMRMLSegmentationNode"], ""
-        self.currentNodeChanged[object].connect(lambda *_: self._setSegment(self._segmentID))
+        self._segmentID = ""
+        watched = self._watched = WatchedNode()
+        self.destroyed.connect(lambda *_: watched.release())
+        self._nodeBox = qMRMLNodeComboBox(self)
+        self._nodeBox.setObjectName("MRMLNodeComboBox_Segmentation")
+        self._nodeBox.nodeTypes = ["vtkMRMLSegmentationNode"]
+        self._nodeBox.addEnabled, self._nodeBox.renameEnabled = False, True
+        self._label, self._message = QtWidgets.QLabel("Segment: ", self), QtWidgets.QLabel(self)
+        self._label.setObjectName("label_Segment")
+        self._message.setObjectName("label_Message")
+        self._segmentBox = QtWidgets.QComboBox(self)
+        self._segmentBox.setObjectName("comboBox_Segment")
+        self._segmentBox.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
+        self._arrange(horizontal=False)
+        self._nodeBox.currentNodeChanged[object].connect(self._onNode)
+        self._nodeBox.currentNodeChanged[object].connect(self.currentNodeChanged[object])
+        self._nodeBox.currentNodeChanged[bool].connect(self.currentNodeChanged[bool])
+        self._segmentBox.currentIndexChanged.connect(self._onIndex)
+        self._fillSegments()
 
-    segmentNodeSelectorVisible = field(bool, "segmentNodeSelectorVisible", True)
+    def _arrange(self, horizontal):
+        layout = self.layout() or QtWidgets.QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setVerticalSpacing(2)
+        layout.addWidget(self._nodeBox, 0, 0, 1, 1 if horizontal else 2)
+        layout.addWidget(self._label, 1, 0)
+        layout.addWidget(self._segmentBox, 0 if horizontal else 1, 1)
+        layout.addWidget(self._message, 2, 0, 1, 2)
+        layout.setColumnStretch(1, 1)
+        self._label.setText("" if horizontal else "Segment: ")
+        self._horizontal = horizontal
+
+    def _setNone(self, enabled):
+        self._nodeBox.noneEnabled = enabled
+        self._fillSegments()
+
+    def _setNodeBox(name):
+        return lambda self: getattr(self._nodeBox, name), lambda self, value: setattr(self._nodeBox, name, value)
+
+    noneEnabled = QtCore.Property(bool, lambda self: self._nodeBox.noneEnabled, _setNone)
+    editEnabled = QtCore.Property(bool, *_setNodeBox("editEnabled"))
+    selectNodeUponCreation = QtCore.Property(bool, *_setNodeBox("selectNodeUponCreation"))
+    segmentationNodeSelectorVisible = QtCore.Property(
+        bool, lambda self: self._nodeBox.isVisible(), lambda self, visible: self._nodeBox.setVisible(visible)
+    )
+    horizontalLayout = QtCore.Property(
+        bool, lambda self: self._horizontal, lambda self, horizontal: self._arrange(horizontal)
+    )
+
+    def setMRMLScene(self, scene):
+        super().setMRMLScene(scene)
+        self._nodeBox.setMRMLScene(scene)
+
+    def currentNode(self):
+        return self._nodeBox.currentNode()
+
+    def setCurrentNode(self, node):
+        self._nodeBox.setCurrentNode(node)
+
+    def currentNodeID(self):
+        return self._nodeBox.currentNodeID
+
+    def setCurrentNodeID(self, nodeID):
+        self._nodeBox.setCurrentNode(nodeID)
 
     def currentSegmentID(self):
         return self._segmentID
 
     def setCurrentSegmentID(self, segmentID):
-        self._setSegment(segmentID)
+        """Choose a segment; an unknown ID changes nothing."""
+        index = 0 if not segmentID and self.noneEnabled else self._segmentBox.findData(segmentID)
+        if index >= 0:
+            self._segmentBox.setCurrentIndex(index)
 
-    def segmentIDs(self):
-        return list(self._current.GetSegmentation().GetSegmentIDs()) if self._current is not None else []
+    def _segments(self):
+        node = self.currentNode()
+        segmentation = node.GetSegmentation() if node is not None else None
+        if segmentation is None:
+            return []
+        return [(segmentID, segmentation.GetSegment(segmentID).GetName()) for segmentID in segmentation.GetSegmentIDs()]
 
-    def _setSegment(self, segmentID):
-        known = self.segmentIDs()
-        if segmentID not in known:
-            segmentID = known[0] if known and not self.noneEnabled else ""
-        if segmentID != self._segmentID:
-            self._segmentID = segmentID
-            self.currentSegmentChanged.emit(segmentID)
+    def _onNode(self, node):
+        me, events = weakref.ref(self), [getattr(slicer.vtkSegmentation, name) for name in _SEGMENT_EVENTS]
+        self._watched.watch(node, events, lambda *_: ifAlive(me, "_fillSegments"))
+        self._fillSegments()
+
+    def _fillSegments(self):
+        """List the segments; the one chosen stays chosen, otherwise the first is."""
+        segments, box = self._segments(), self._segmentBox
+        blocked = box.blockSignals(True)
+        box.clear()
+        if segments and self.noneEnabled:
+            box.addItem("None", "")
+        for segmentID, name in segments:
+            box.addItem(name, segmentID)
+        keep = self._segmentID in [segmentID for segmentID, _name in segments] or (
+            self.noneEnabled and not self._segmentID
+        )
+        box.setCurrentIndex(box.findData(self._segmentID) if keep else -1)
+        box.blockSignals(blocked)
+        self._label.setVisible(bool(segments))
+        box.setVisible(bool(segments))
+        self._message.setText("No node is selected" if self.currentNode() is None else "No segments in segmentation")
+        self._message.setVisible(not segments)
+        if segments and not keep:
+            box.setCurrentIndex(1 if self.noneEnabled else 0)
+
+    def _onIndex(self, index):
+        if self.currentNode() is not None:
+            self._segmentID = self._segmentBox.itemData(index) or ""
+            self.currentSegmentChanged.emit(self._segmentID)

@@ -3,8 +3,9 @@
 import types
 
 from . import qt_special  # noqa: F401  (fills the table of special members)
+from .qt_members import findNative, hostClasses
 from .qt_subclass import UserSignal, slotDecorator
-from .qt_wrapper import findNative, hostClasses, wrapperClass
+from .qt_wrapper import wrapperClass
 
 
 class QtModule(types.ModuleType):

@@ -7,6 +7,7 @@ import traceback
 import types
 
 from .native_qt import QtCore, shiboken6
+from .qt5 import currentSignature
 from .qt_calls import Mismatch, convert, toNative, toPython
 
 # Errors that Python slots raised. In Slicer's testing mode one of them makes the process end with exit code 1.
@@ -43,12 +44,12 @@ def _argumentCount(function, available):
     return min(count, available)
 
 
-def _nativeSignature(signature):
+def _nativeSignature(native, signature):
     """Normalized; a VTK object travels as a Python object (``currentNodeChanged(vtkMRMLNode*)``)."""
     if "(" not in signature:
         return signature
     normalized = bytes(QtCore.QMetaObject.normalizedSignature(signature)).decode()
-    return re.sub(r"\bvtk\w+\*", "PyObject", normalized)
+    return currentSignature(native, re.sub(r"\bvtk\w+\*", "PyObject", normalized))
 
 
 def connect(native, className, signature, target):
@@ -70,7 +71,7 @@ def connect(native, className, signature, target):
 
 def connectNative(native, className, signature, slot):
     """Connect a function that takes what PySide6 delivers; the signature used, None when there is no such signal."""
-    sig = _nativeSignature(signature)
+    sig = _nativeSignature(native, signature)
     if native.metaObject().indexOfSignal(sig) < 0:
         print(f"PythonQt: QObject::connect() signal '{signature}' does not exist on {className}", file=sys.stderr)
         return None
@@ -80,7 +81,7 @@ def connectNative(native, className, signature, slot):
 
 def disconnect(native, signature, *target):
     """Remove one connection of ``target``, or all Python ones of the signal; True when there was one."""
-    sig = _nativeSignature(signature)
+    sig = _nativeSignature(native, signature)
     entries = _connections.get(shiboken6.getCppPointer(native)[0], [])
     matching = [entry for entry in entries if entry[0] == sig and (not target or entry[1] == target[0])]
     for entry in matching[:1] if target else matching:

@@ -3,7 +3,8 @@
 from . import qt_signals
 from .native_qt import QtCore, QtWidgets
 from .qt_calls import invoke, toNative, toPython
-from .qt_wrapper import PythonQtInstanceWrapper, findNative, specialMembers, wrap
+from .qt_members import hostClasses
+from .qt_wrapper import PythonQtInstanceWrapper, specialMembers, wrap
 
 Callable = (type(lambda: 0),)
 
@@ -148,10 +149,5 @@ specialMembers["QInputDialog"] = {
 
 def registerHostClass(cls):
     """Make a PySide6 class that the stand-in implements known by its name to ``ctk``, ``slicer`` and .ui files."""
-    from .qt_wrapper import hostClasses
-
     hostClasses[cls.__name__] = cls
     return cls
-
-
-__all__ = ["findNative", "registerHostClass"]

@@ -62,6 +62,8 @@ class SceneHost:
         self.scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._onNodeAdded)
         self.scene.AddObserver(slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, self._onNodeAboutToBeRemoved)
         self.scene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, self._onEndImport)
+        self._sliceLogicCollection = vtk.vtkCollection()
+        self.applicationLogic.SetSliceLogics(self._sliceLogicCollection)
         self.sliceLogics = {name: self._addSliceView(name, *view) for name, view in _SLICES.items()}
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
@@ -83,8 +85,11 @@ class SceneHost:
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeAboutToBeRemoved(self, scene, event, node):
+        # Looking for the hierarchy merges two of them, which removes one; while the scene closes that goes wrong.
+        if scene.IsClosing() or node.IsA("vtkMRMLSubjectHierarchyNode"):
+            return
         hierarchy = scene.GetSubjectHierarchyNode()
-        item = hierarchy.GetItemByDataNode(node) if hierarchy is not None and node is not hierarchy else 0
+        item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
         if item:
             hierarchy.RemoveItem(item, False, False)
 
@@ -118,9 +123,13 @@ class SceneHost:
         node.SetLayoutName(name)
         node.SetLayoutLabel(label)
         node.SetOrientation(orientation)
-        node = self.scene.AddNode(node)
+        return self.addSliceLogic(self.scene.AddNode(node))
+
+    def addSliceLogic(self, node):
+        """A logic for a slice node that is new in the scene."""
         logic = slicer.vtkMRMLSliceLogic()
         logic.SetMRMLApplicationLogic(self.applicationLogic)
         logic.SetMRMLScene(self.scene)
         logic.SetSliceNode(node)
+        self._sliceLogicCollection.AddItem(logic)
         return logic

@@ -8,7 +8,8 @@ import xml.etree.ElementTree as ElementTree
 
 from . import qt_signals
 from .native_qt import QtCore, QtUiTools
-from .qt_wrapper import hostClasses, specialMembers, unwrap, wrap
+from .qt_members import hostClasses
+from .qt_wrapper import specialMembers, unwrap, wrap
 
 
 class _Loader(QtUiTools.QUiLoader):
