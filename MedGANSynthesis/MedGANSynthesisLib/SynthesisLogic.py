@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medgan.errors import BundleError, InputError
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     from .masks import Mask
     from .SynthesisJob import SynthesisJob
-
-_REQUIREMENTS = Path(__file__).parents[1] / "Resources" / "requirements.txt"
 
 
 class SynthesisLogic:
@@ -40,7 +37,7 @@ class SynthesisLogic:
 
     def models(self, effectOrTask: str | None = None) -> list:
         """The installed bundles, the one taken by default first: those of an effect or a task, or all."""
-        from medgan.bundle import find_bundles
+        from medgan.bundle_search import find_bundles
 
         from . import effects
 
@@ -147,7 +144,7 @@ class SynthesisLogic:
         job = SynthesisJob(self.gate, volumeNode, effect.key, bundle, options, target, mask)
         for used in (bundle, *ensemble):
             if not used.manifest.is_identity:
-                ensureEngineDependencies(str(_REQUIREMENTS), used)
+                ensureEngineDependencies(bundle=used)
         job.start(engineClient(), device, onProgress, onDone)
         self._jobs.append(weakref.ref(job))
         return job.wait() if wait else job
@@ -273,7 +270,7 @@ def _chosen(effectOrTask, model):
 def _bundle(model):
     if hasattr(model, "outputs"):
         return model
-    from medgan.bundle import resolve
+    from medgan.bundle_search import resolve
 
     return resolve(model)
 
@@ -284,7 +281,7 @@ def _companions(bundle, volume) -> tuple:
     Raises:
         InputError: there is none.
     """
-    from medgan.bundle import find_bundles
+    from medgan.bundle_search import find_bundles
     from medgan.errors import MedGANError
 
     def isLike(other) -> bool:

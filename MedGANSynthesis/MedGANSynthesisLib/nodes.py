@@ -22,7 +22,7 @@ def volumeFromNode(node) -> Volume:
     """The image of a volume node, without copying its voxels.
 
     The geometry is the node's own grid. A parent transform is left out on purpose: it moves source and result alike,
-    so the result simply gets the same parent.
+    so the result simply gets the same parent. Of a picture with transparency the colors alone count.
 
     Raises:
         InputError: no node, a node without voxels, or a kind of volume that holds no image (labels, tensors).
@@ -39,7 +39,10 @@ def volumeFromNode(node) -> Volume:
     if image is None or image.GetNumberOfPoints() == 0 or image.GetPointData().GetScalars() is None:
         raise InputError(_("'{name}' holds no voxels; load or create its image first.").format(name=nodeName(node)))
     modality, units = modalityAndUnits(node)
-    return Volume(slicer.util.arrayFromVolume(node), geometryOfNode(node), units, modality)
+    array = slicer.util.arrayFromVolume(node)
+    if array.ndim == 4 and array.shape[3] == 4:
+        array = array[..., :3]
+    return Volume(array, geometryOfNode(node), units, modality)
 
 
 def nodeName(node) -> str:

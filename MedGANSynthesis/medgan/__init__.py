@@ -12,6 +12,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "ApplyOptions": "options",
     "Bundle": "bundle",
     "Geometry": "volume",
     "MedGANError": "errors",
@@ -19,7 +20,7 @@ _EXPORTS = {
     "Synthesizer": "synthesizer",
     "Volume": "volume",
     "evaluate": "evaluation",
-    "find_bundles": "bundle",
+    "find_bundles": "bundle_search",
     "read_volume": "image_io",
     "train": "trainer",
     "write_volume": "image_io",

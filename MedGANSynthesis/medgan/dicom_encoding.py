@@ -46,9 +46,7 @@ def encode(volume: Volume) -> Encoded:
         if low >= 0 and high <= 2**16 - 0.5:
             return Encoded(np.rint(array).astype(np.uint16))
         if volume.units == "HU":
-            raise InputError(
-                f"Values from {low:g} to {high:g} HU do not fit the 16 bits of DICOM; check the unit."
-            )
+            raise InputError(f"Values from {low:g} to {high:g} HU do not fit the 16 bits of DICOM; check the unit.")
     slope = number((high - low) / (2**16 - 1)) if high > low else "1"
     intercept = number(low)
     # from the text: those are the numbers that a reader will have

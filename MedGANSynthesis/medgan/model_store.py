@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from . import bundle as bundles
-from .bundle import Bundle, bundle_folders, search_folders, user_folders
+from .bundle import Bundle
+from .bundle_search import TRAINED, bundle_folders, search_folders, user_folders
 from .download import Progress, download, normalized_sha256
 from .errors import BundleError, InputError
 from .files import file_sha256, make_folder
@@ -69,7 +70,7 @@ def user_folder() -> Path:
 
 def trained_folder() -> Path:
     """Where bundles trained on this computer belong."""
-    return user_folder() / bundles.TRAINED
+    return user_folder() / TRAINED
 
 
 def installed() -> list[Installed]:
@@ -80,7 +81,7 @@ def installed() -> list[Installed]:
         if folder.resolve() in seen:
             continue
         seen.add(folder.resolve())
-        trained = folder.name == bundles.TRAINED and folder.parent.resolve() in own
+        trained = folder.name == TRAINED and folder.parent.resolve() in own
         origin = "trained" if trained else "user" if folder.resolve() in own else "shipped"
         for path in bundle_folders(folder):
             entry = _installed(path, origin, names)

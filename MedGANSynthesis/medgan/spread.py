@@ -46,7 +46,8 @@ class Moments:
 
     def add(self, where: Where, values: np.ndarray) -> None:
         """A part of the result that is counted as number ``count``."""
-        difference = (values - self.mean[where]).astype(np.float32)
+        values = values.astype(np.float32, copy=False)  # more digits than the mean has could give less than nothing
+        difference = values - self.mean[where]
         self.mean[where] += difference / np.float32(self.count)
         self.squares[where] += difference * (values - self.mean[where])
 
@@ -92,9 +93,8 @@ def flipped(predict: Predict, axes: tuple[int, ...], spec: NetworkSpec) -> Predi
     channels_first = tuple(1 + axis for axis in axes)
 
     def predict_flipped(block: np.ndarray) -> np.ndarray:
-        mirrored = np.flip(block, channels_first)
+        mirrored = np.flip(block, channels_first).copy()  # a view of one voxel would be no array for torch
         if spec.coordinates:  # a mirrored body still lies in the volume from its one end to the other
-            mirrored = mirrored.copy()
             mirrored[[axis - 3 for axis in axes]] *= -1
         return np.flip(predict(mirrored), channels_first)
 

@@ -315,7 +315,8 @@ class Trainer:
         Raises:
             InputError: its networks are others.
         """
-        from .bundle import Bundle, resolve
+        from .bundle import Bundle
+        from .bundle_search import resolve
 
         bundle = bundle if isinstance(bundle, Bundle) else resolve(bundle)
         try:

@@ -24,7 +24,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "MedGANSynthesis"))
 
-from medgan.bundle import Bundle, resolve
+from medgan.bundle import Bundle
+from medgan.bundle_search import resolve
 from medgan.client import Client
 from medgan.held import Held
 from medgan.tile_plan import Box

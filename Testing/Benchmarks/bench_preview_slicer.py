@@ -25,7 +25,7 @@ medgan_host.install()
 import numpy as np  # noqa: E402
 import qt  # noqa: E402
 import slicer  # noqa: E402
-from medgan.bundle import find_bundles  # noqa: E402
+from medgan.bundle_search import find_bundles  # noqa: E402
 from medgan.options import ApplyOptions  # noqa: E402
 from MedGANSynthesisLib.nodes import setHounsfieldUnits  # noqa: E402
 from MedGANSynthesisLib.preview.PreviewController import PreviewController  # noqa: E402

@@ -19,7 +19,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "MedGANSynthesis"))
 
-from medgan.bundle import Bundle, find_bundles
+from medgan.bundle import Bundle
+from medgan.bundle_search import find_bundles
 from medgan.client import Client
 from medgan.volume import Geometry, Volume
 

@@ -10,7 +10,8 @@ from unittest import mock
 
 import numpy as np
 import torch
-from medgan.bundle import Bundle, find_bundles, resolve
+from medgan.bundle import Bundle
+from medgan.bundle_search import find_bundles, resolve
 from medgan.errors import BundleError, InputError
 from medgan.files import file_sha256
 from medgan.network import NetworkSpec

@@ -6,10 +6,10 @@ import importlib.util
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 import unittest
-import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -32,6 +32,16 @@ from medgan import model_store
 from medgan.cli import main
 model_store.install_url = functools.partial(model_store.install_url, schemes=("http",))
 sys.exit(main())
+"""
+# Not in Slicer's own process, which never imports torch.
+HALF = """\
+import sys, torch
+
+class Half(torch.nn.Module):
+    def forward(self, image):
+        return image / 2
+
+torch.jit.trace(Half(), torch.zeros(1, 1, 16, 16)).save(sys.argv[1])
 """
 CONTROLS = [
     *("modelTableWidget", "detailLabel", "diskUseLabel", "showCardButton", "openFolderButton", "verifyButton"),
@@ -226,15 +236,7 @@ class ModelManagerTest(ModelManagerCase):
 
     @unittest.skipUnless(TORCH, "needs PyTorch")
     def test_importNetwork(self):
-        import torch
-
-        class Half(torch.nn.Module):
-            def forward(self, image):
-                return image / 2
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.jit.trace(Half(), torch.zeros(1, 1, 16, 16)).save(str(self.folder / "half.pt"))
+        subprocess.run([interpreterPath(), "-c", HALF, str(self.folder / "half.pt")], check=True)
         (self.folder / "half.json").write_text(EXAMPLE)
         manager = self.open()
         chosen = [str(self.folder / "half.pt"), ""]

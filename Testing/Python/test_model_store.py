@@ -15,7 +15,8 @@ from pathlib import Path
 from unittest import mock
 
 from medgan import model_store
-from medgan.bundle import Bundle, find_bundles, resolve
+from medgan.bundle import Bundle
+from medgan.bundle_search import find_bundles, resolve
 from medgan.cli import main
 from medgan.cli.bundle import EXAMPLE
 from medgan.errors import BundleError, InputError, MedGANError

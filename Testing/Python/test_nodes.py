@@ -59,6 +59,13 @@ class NodesTest(unittest.TestCase):
         self.assertEqual(volume.channels, 3)
         self.assertTrue(np.array_equal(volume.array, array))
 
+    def test_transparencyIsNoColor(self):
+        array = randomArray((1, 5, 6, 4), np.uint8)
+        node = addVolume(array, hounsfield=False)
+        volume = volumeFromNode(node)
+        self.assertEqual(volume.channels, 3)
+        self.assertTrue(np.array_equal(volume.array, array[..., :3]))
+
     def test_unitsAndModality(self):
         self.assertEqual(modalityAndUnits(addVolume(randomArray())), ("CT", "HU"))
         self.assertEqual(modalityAndUnits(addVolume(randomArray(), hounsfield=False)), ("", ""))

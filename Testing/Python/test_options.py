@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from engine_fixtures import OBLIQUE, ct, mr, slide, untrained
-from medgan import bundle as bundles
 from medgan.bundle import Bundle
+from medgan.bundle_search import search_folders
 from medgan.errors import InputError
 from medgan.generated_colours import MOST_TILES, TILE, tissue_tiles
 from medgan.network import NetworkSpec, as_volume_network
@@ -190,7 +190,7 @@ class Orientations(unittest.TestCase):
             bundle = untrained(task, base_width=4, **settings)
             with self.assertRaisesRegex(InputError, "leave the orientations at 'model'"):
                 Synthesizer(bundle, "cpu")(ct((4, 16, 16)), orientations="all")
-        shipped = Bundle.load(bundles.search_folders()[-2] / "mr-to-ct-head-demo")
+        shipped = Bundle.load(search_folders()[-2] / "mr-to-ct-head-demo")
         self.assertIn("orientations", available(shipped.manifest))
         self.assertEqual(shipped.manifest.network.oriented("axial").halo[0], shipped.manifest.network.context)
 

@@ -55,6 +55,14 @@ class PackagingTest(unittest.TestCase):
         self.assertEqual(modules - set(built), set())
         self.assertEqual(modules, set(MODULES))
 
+    def test_testsOfTheSlicerSideAreThereAndNeedNoPytest(self):
+        text = re.sub(r"#.*", "", (ROOT / "Testing" / "CMakeLists.txt").read_text(encoding="utf-8"))
+        names = re.findall(r"^ +(test_\w+)$", text, re.MULTILINE)
+        self.assertGreater(len(names), 20)
+        for name in names:
+            source = (ROOT / "Testing" / "Python" / f"{name}.py").read_text(encoding="utf-8")
+            self.assertNotRegex(source, r"(?m)^(import|from) (pytest|torch|hypothesis)\b", name)
+
     def test_documentationIsOnTheHomepage(self):
         homepage = re.search(r'set\(EXTENSION_HOMEPAGE "([^"]+)"\)', (ROOT / "CMakeLists.txt").read_text("utf-8"))[1]
         for module in MODULES:

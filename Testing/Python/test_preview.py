@@ -197,6 +197,17 @@ class PreviewTest(PreviewCase):
         self.expect()
         self.assertLessEqual(len(shared_blocks()), len(held), "what was held before is released")
 
+    def test_sourceThatIsMovedByATransform(self):
+        self.preview()
+        shift = addLinearTransform(np.array([[1.0, 0, 0, 2], [0, 1, 0, 1], [0, 0, 1, 0], [0, 0, 0, 1]]))
+        self.source.SetAndObserveTransformNodeID(shift.GetID())
+        self.settle()
+        self.assertEqual(self.node().GetTransformNodeID(), shift.GetID())
+        self.expect()
+        self.source.SetAndObserveTransformNodeID(None)
+        self.settle()
+        self.assertIsNone(self.node().GetTransformNodeID())
+
     def test_colorVolumes(self):
         self.source = addVolume(randomArray((1, 30, 40, 3), np.uint8), hounsfield=False)
         showIn(self.source, names=("Red",))
@@ -457,7 +468,7 @@ class PreviewRefusalsTest(PreviewCase):
     def test_declinedInstallation(self):
         asked = []
 
-        def decline(path, bundle=None):
+        def decline(bundle=None):
             asked.append(bundle)
             raise MedGANError("PyTorch was not installed: it was declined")
 

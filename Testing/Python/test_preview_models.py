@@ -5,7 +5,7 @@ import unittest
 
 import numpy as np
 import slicer
-from medgan.bundle import find_bundles
+from medgan.bundle_search import find_bundles
 from medgan.volume import Geometry
 from MedGANSynthesisLib.SynthesisParameterNode import PreviewMode
 from preview_fixtures import PreviewCase, showIn, zoom

@@ -9,7 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 from medgan import Synthesizer
 from medgan.baselines import GAUSSIAN_WIDTHS, NLM_NOISES_HU, gaussian, non_local_means
-from medgan.bundle import Bundle, search_folders
+from medgan.bundle import Bundle
+from medgan.bundle_search import search_folders
 from medgan.volume import Volume
 from shared_data import dataFile
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity

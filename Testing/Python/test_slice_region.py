@@ -155,10 +155,10 @@ class SliceRegionTest(unittest.TestCase):
         node = self.volume()
         showIn(node)
         sliceNode = sliceLogic("Red").GetSliceNode()
-        sliceNode.SetSlabReconstructionThickness(9.0)
+        sliceNode.SetSlabReconstructionThickness(15.0)
         sliceNode.SetSlabReconstructionEnabled(True)
         region = self.check(node)
-        self.assertGreaterEqual(region.shape[0] * 2.5, 9.0)
+        self.assertGreaterEqual(region.shape[0] * 2.5, 15.0)
         self.assertLess(region.shape[0], SHAPE[0])
 
     def test_colorsAndSingleSlices(self):

@@ -109,6 +109,8 @@ class SynthesisWidgetPreviewTest(PanelTest):
         (output,) = self.apply()
         self.assertTrue(np.array_equal(voxels(output), -self.array))
         self.assertIn("Done", self.ui.statusLabel.text)
+        self.assertEqual(self.ui.previewModeComboBox.currentIndex, OFF)  # the result itself is shown now
+        self.assertIsNone(self.foreground())
 
     def test_nothingIsPreviewedWhileAJobRuns(self):
         self.chooseModel("slow")
@@ -119,6 +121,7 @@ class SynthesisWidgetPreviewTest(PanelTest):
         self.assertEqual(set(seen[:-1]), {None})
         self.choose(source=self.node)
         showIn(self.node, ["Red"])
+        self.ui.previewModeComboBox.currentIndex = SLICES
         self.previewed()
 
     def test_leavingTheModuleTakesThePreviewAlong(self):

@@ -105,7 +105,7 @@ class GeneratorEffect:
 
     def models(self) -> list[Bundle]:
         """The installed models it lists, the one taken by default first."""
-        from medgan.bundle import find_bundles
+        from medgan.bundle_search import find_bundles
 
         found = find_bundles()
         if not self.tasks:

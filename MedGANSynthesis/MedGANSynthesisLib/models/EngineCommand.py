@@ -43,7 +43,7 @@ class EngineCommand:
         self._onLine, self._onProgress, self._onDone = onLine, onProgress, onDone
         self._rests = {"out": b"", "err": b""}
         self._lastError = ""
-        self._cancelled = False
+        self._cancelled, self._connected = False, True
         self._process = qt.QProcess(parent)
         environment = qt.QProcessEnvironment.systemEnvironment()
         for name, value in {**worker_environment(), "PYTHONUNBUFFERED": "1"}.items():
@@ -114,11 +114,17 @@ class EngineCommand:
             self._finish("")
 
     def _finish(self, error: str) -> None:
-        """Not from within the signal, where the process cannot be deleted."""
-        self._disconnect()
-        qt.QTimer.singleShot(0, lambda: self._onDone(error))
+        """Not from within the signal, where the process cannot be let go."""
+        qt.QTimer.singleShot(0, lambda: self._deliver(error))
+
+    def _deliver(self, error: str) -> None:
+        if self._connected and self._process:  # neither ended nor gone with its parent
+            self._disconnect()
+            self._process.deleteLater()
+            self._onDone(error)
 
     def _disconnect(self) -> None:
+        self._connected = False
         self._process.disconnect("readyReadStandardOutput()", self._readOutput)
         self._process.disconnect("readyReadStandardError()", self._readErrors)
         self._process.disconnect("errorOccurred(QProcess::ProcessError)", self._onError)

@@ -128,7 +128,7 @@ def _prepare(tableWidget) -> None:
     action = qt.QAction(_("Copy"), tableWidget)
     action.objectName = _COPY
     action.setToolTip(_("Copy the selected rows, or all, to the clipboard as tab-separated text."))
-    action.setShortcut(qt.QKeySequence(qt.QKeySequence.Copy))
+    action.setShortcut(qt.QKeySequence("Ctrl+C"))
     action.setShortcutContext(qt.Qt.WidgetShortcut)
     action.connect("triggered()", lambda: copyToClipboard(tableWidget))
     tableWidget.addAction(action)

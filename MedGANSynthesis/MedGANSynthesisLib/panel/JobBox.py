@@ -10,6 +10,7 @@ import slicer
 from medgan.errors import Cancelled, InputError, MedGANError
 from slicer.i18n import tr as _
 
+from ..SynthesisParameterNode import PreviewMode
 from .Box import Box
 from .views import showInsteadOf
 
@@ -124,6 +125,9 @@ class JobBox(Box):
         done = _("Done: {name}.").format(name=name) if outputNode is not None else _("Done.")
         self._outcome = [html.escape(line, quote=False) for line in (done, *job.notes)]
         self.panel.showProvenanceOf(outputNode)
+        if self.panel.parameters is not None and job.sourceNode is self.panel.source:
+            # It would lie over the result, or be computed from it.
+            self.panel.parameters.previewMode = PreviewMode.Off
         source = job.sourceNode
         if outputNode is None or source is None or slicer.app.layoutManager() is None:
             return

@@ -35,7 +35,7 @@ class Panel(VTKObservationMixin):
 
     Attributes:
         parameters: the parameter node while the module is shown, else None.
-        effect, bundle, source: what is chosen, None where nothing is.
+        effect, source: what is chosen, None where nothing is.
         refusal: why the effect cannot take the source, '' if it can.
     """
 
@@ -44,17 +44,22 @@ class Panel(VTKObservationMixin):
         self.moduleWidget, self.root, self.ui, self.logic = moduleWidget, root, ui, logic
         self.registry = registry
         self.parameters = self._guiTag = None
-        self.effect = self.bundle = self.source = None
+        self.effect = self.source = None
         self.refusal = ""
-        self._effectBar, self._options, self._models = EffectBar(self), OptionsBox(self), ModelBox(self)
-        self._verdict, self._mask, self._output = VerdictLine(self), MaskBox(self), OutputBox(self)
-        self._jobs, self._preview, self._devices = JobBox(self), PreviewBox(self), DeviceBox(self)
+        self._models, self._verdict, self._jobs = ModelBox(self), VerdictLine(self), JobBox(self)
+        self._mask, self._output, self._devices = MaskBox(self), OutputBox(self), DeviceBox(self)
         self._provenance, self._annotation = ProvenanceBox(self), AnnotationBox(self)
-        self._boxes = (self._mask, self._output, self._verdict, self._jobs, self._preview, self._devices)
-        self._boxes += (self._provenance, self._annotation, self._models, self._options, self._effectBar)
+        choices = (EffectBar(self), self._models, OptionsBox(self), self._mask, self._output)
+        consequences = (self._verdict, self._jobs, PreviewBox(self), self._devices, self._provenance, self._annotation)
+        self._boxes = (*choices, *consequences)
         self._shortcuts = Shortcuts(root, {"Z": self._jobs.undo, "Y": self._jobs.redo})
         self._soon = Later(0, self.update)
         registry.addObserver(self.update)
+
+    @property
+    def bundle(self):
+        """The chosen model, None without effect or if none is installed."""
+        return self._models.bundle if self.effect is not None else None
 
     def setParameterNode(self, parameters) -> None:
         """Show and follow a parameter node (``SynthesisParameterNode``), or none."""
@@ -63,7 +68,7 @@ class Panel(VTKObservationMixin):
             self.removeObservers()
             for box in self._boxes:
                 box.leave()
-            self.effect = self.bundle = self.source = None
+            self.effect = self.source = None
         self.parameters, self._guiTag = parameters, None
         self._shortcuts.setEnabled(parameters is not None)
         if parameters is not None:
@@ -85,12 +90,7 @@ class Panel(VTKObservationMixin):
             self.effect = registry.effect(self.parameters.effect) if self.parameters.effect else None
             self._followSource(self.parameters.sourceVolume)
             self.refusal = self.effect.accepts(self.source) if self.effect and self.source else ""
-            self._effectBar.update()
-            self._models.update()
-            self.bundle = self._models.bundle
-            for box in (self._options, self._mask, self._output, self._verdict, self._jobs, self._preview):
-                box.update()
-            for box in (self._devices, self._provenance, self._annotation):
+            for box in self._boxes:
                 box.update()
 
     def cleanup(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import slicer
@@ -15,8 +15,8 @@ from slicer.util import VTKObservationMixin
 from ..dependencies import ensureEngineDependencies
 from ..engineClient import engineClient
 from ..Prepared import Prepared
-from ..SynthesisLogic import _REQUIREMENTS
 from ..SynthesisParameterNode import PreviewMode
+from .PreviewContext import PreviewContext, roiEvents
 from .PreviewInput import PreviewInput, stampOf
 from .PreviewLayer import PreviewLayer
 from .PreviewRequest import PreviewRequest
@@ -27,19 +27,6 @@ from .SliceViews import allSliceNodes, compositeNodeOf, layersShowing, viewsThat
 
 MAX_VOXELS = 24_000_000  # of a preview; more take longer than one would call live
 ROI_KEY = "ROI"
-
-
-@dataclass(frozen=True, eq=False)
-class _Context:
-    bundle: object
-    volumeNode: object
-    options: object
-    mask: dict
-    device: str
-
-    @property
-    def model(self) -> tuple:
-        return (str(self.bundle.path), self.bundle.sha256)
 
 
 class PreviewController(VTKObservationMixin):
@@ -56,7 +43,7 @@ class PreviewController(VTKObservationMixin):
     def __init__(self, logic, onStatus: Callable[[str], None]):
         VTKObservationMixin.__init__(self)
         self._logic, self._onStatus = logic, onStatus
-        self._context: _Context | None = None
+        self._context: PreviewContext | None = None
         self._mode, self._roi = PreviewMode.Off, None
         self._refusal = ""
         self._opacity, self._sourceShown = 1.0, False
@@ -87,7 +74,7 @@ class PreviewController(VTKObservationMixin):
         before, context = self._context, None
         if bundle is not None and volumeNode is not None and volumeNode.GetScene() is not None:
             options = replace(options, spread="none", ensemble=())  # neither changes the image
-            context = _Context(bundle, volumeNode, options, dict(mask or {}), device)
+            context = PreviewContext(bundle, volumeNode, options, dict(mask or {}), device)
         volumes = [None if each is None else each.volumeNode for each in (before, context)]
         if volumes[0] is not volumes[1]:
             self._clear()
@@ -152,20 +139,10 @@ class PreviewController(VTKObservationMixin):
             self.addObserver(node, modified, self._onSliceModified)
         for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
             self.addObserver(node, modified, self._onCompositeModified)
-        moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
-        for event in (modified, moved, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent):
-            self.addObserver(self._context.volumeNode, event, self._everythingChanged)
-        if self._roi is not None:
-            for event in (modified, moved, slicer.vtkMRMLMarkupsNode.PointModifiedEvent):
-                self.addObserver(self._roi, event, self._everythingChanged)
-        segments = slicer.vtkSegmentation
-        for node in self._context.mask.values():
-            if hasattr(node, "IsA") and node.IsA("vtkMRMLSegmentationNode"):
-                for event in (moved, segments.SourceRepresentationModified, segments.SegmentRemoved):
-                    self.addObserver(node, event, self._onMaskModified)
-            elif hasattr(node, "IsA"):
-                for event in (modified, moved, slicer.vtkMRMLMarkupsNode.PointModifiedEvent):
-                    self.addObserver(node, event, self._onMaskModified)
+        for node, event in self._context.sourceEvents() + roiEvents(self._roi):
+            self.addObserver(node, event, self._everythingChanged)
+        for node, event in self._context.maskEvents():
+            self.addObserver(node, event, self._onMaskModified)
 
     def _onSceneClose(self, caller=None, event=None) -> None:
         self.setContext(None, None, None, None)
@@ -277,7 +254,7 @@ class PreviewController(VTKObservationMixin):
         if bundle.manifest.is_identity or bundle.manifest.generator in self._dependenciesOf:
             return
         try:
-            ensureEngineDependencies(str(_REQUIREMENTS), bundle)
+            ensureEngineDependencies(bundle=bundle)
         except MedGANError as error:
             self._clear()
             self._refusal = str(error)

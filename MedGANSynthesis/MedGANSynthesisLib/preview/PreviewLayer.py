@@ -67,6 +67,11 @@ class PreviewLayer:
 
         A view without background also gets the source, to scroll through.
         """
+        node, source = self.node, self._source.Get()
+        if node is None:
+            return
+        if node.GetTransformNodeID() != source.GetTransformNodeID():  # moving the source changes no voxel
+            node.SetAndObserveTransformNodeID(source.GetTransformNodeID())
         wanted = {compositeNode.GetID() for compositeNode in compositeNodes}
         for compositeNode in self._compositeNodes():
             if compositeNode.GetID() not in wanted:
@@ -122,9 +127,9 @@ class PreviewLayer:
         self._removeNode()
 
     def _show(self, compositeNode, opacity: float) -> None:
-        node, source = self.node, self._source.Get()
-        if node is None or compositeNode.GetID() in self._before:
+        if compositeNode.GetID() in self._before:
             return
+        node, source = self.node, self._source.Get()
         foreground = node.GetScene().GetNodeByID(compositeNode.GetForegroundVolumeID() or "")
         hadNoBackground = compositeNode.GetBackgroundVolumeID() is None
         opacityBefore = compositeNode.GetForegroundOpacity()

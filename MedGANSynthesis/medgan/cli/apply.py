@@ -13,6 +13,7 @@ from .console import Progress, note
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
+    from ..synthesizer import Result
     from ..volume import Volume
 
 _HELP = """\
@@ -85,9 +86,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         if described["minimum"] is not None:
             text += f" From {described['minimum']:g} to {described['maximum']:g}."
         if field.default not in (None, False, ()):
-            text += (
-                f" Default: {field.default:g}." if not isinstance(field.default, str) else f" Default: {field.default}."
-            )
+            text += f" Default: {field.default}."
         name = field.name.removesuffix("_mm").replace("_", "-")
         parser.add_argument(f"--{name}", dest=field.name, default=field.default, help=text, **more)
 
@@ -104,7 +103,7 @@ def _options(arguments: argparse.Namespace) -> ApplyOptions:
 
 def run(arguments: argparse.Namespace) -> None:
     """Apply a model to a file; every check that needs no computing comes first."""
-    from ..image_io import check_output, read_volume, write_volume
+    from ..image_io import check_output, read_volume
 
     options = _options(arguments)
     outputs = [arguments.output, arguments.second_output, arguments.spread_output]
@@ -113,7 +112,7 @@ def run(arguments: argparse.Namespace) -> None:
         check_output(path, arguments.input if arguments.input.exists() else None)
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise InputError("Two of OUTPUT, --second-output and --spread-output are the same file; give other names.")
-    from ..bundle import resolve
+    from ..bundle_search import resolve
 
     bundle = resolve(arguments.model)
     volume, notes = read_volume(arguments.input, arguments.series, arguments.modality)
@@ -127,17 +126,21 @@ def run(arguments: argparse.Namespace) -> None:
     synthesizer = Synthesizer(bundle, device=arguments.device)
     with Progress(arguments.quiet) as progress:
         result = synthesizer(volume, options, progress=progress)
-    for text in result.applicability:
-        note(f"warning: {text}", arguments.quiet)
-    for text in result.notes:
+    for text in (*(f"warning: {text}" for text in result.applicability), *result.notes):
         note(text, arguments.quiet)
+    _write(result, arguments)
+    note(f"wrote {' and '.join(str(path) for path in outputs)} ({result.compute_seconds:.1f} s).", arguments.quiet)
+
+
+def _write(result: Result, arguments: argparse.Namespace) -> None:
+    from ..image_io import write_volume
+
     provenance = {**result.provenance, "Source": arguments.input.resolve().name}
     write_volume(result.volume, arguments.output, provenance, source=arguments.input)
     if arguments.second_output is not None:
         write_volume(result.removed, arguments.second_output, provenance, source=arguments.input)
     if arguments.spread_output is not None:
         write_volume(result.spread, arguments.spread_output, provenance, source=arguments.input)
-    note(f"wrote {' and '.join(str(path) for path in outputs)} ({result.compute_seconds:.1f} s).", arguments.quiet)
 
 
 def _reference(arguments: argparse.Namespace) -> tuple[float, ...] | None:

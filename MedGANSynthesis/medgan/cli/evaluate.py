@@ -48,7 +48,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate and print; the table goes to stdout, everything else to stderr."""
-    from ..bundle import resolve
+    from ..bundle_search import resolve
     from ..evaluation import evaluate
     from ..files import make_folder
 

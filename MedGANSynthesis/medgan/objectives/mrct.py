@@ -64,7 +64,7 @@ def perceptual_loss(recipe: MRToCT) -> nn.Module | None:
             ) from error
     if recipe.perceptual != "features":
         return None
-    from ..bundle import resolve
+    from ..bundle_search import resolve
 
     bundle = resolve(recipe.perceptual_network)
     manifest, shape = bundle.manifest, recipe.patch_shape()

@@ -93,13 +93,19 @@ def invokeNative(function, args, kwargs, label, bound=(), call=None):
             except Mismatch:
                 continue
             try:
-                return call(*bound, *converted)
+                return call(*bound, *_asText(function, args, converted))
             except TypeError as error:
                 if "wrong argument" not in str(error):
                     raise
     if len(fitting) > 1:
         raise ValueError(f"Could not find matching overload for given arguments: {args}")
     raise ValueError(f"Called {_describe(label, fitting[0])} with wrong arguments: {args}")
+
+
+def _asText(function, args, converted):
+    """PySide6 says bytes for ``const char*`` too, but takes only text for the name of a file format."""
+    isFormat = getattr(function, "__name__", "") in ("save", "load", "loadFromData")
+    return [a if isFormat and isinstance(a, str) else c for a, c in zip(args, converted, strict=True)]
 
 
 def callPython(function, args, label, bound=()):

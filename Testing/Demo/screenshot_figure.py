@@ -1,0 +1,138 @@
+"""Draws a screenshot: the panel at the left, the axial slice before and after, whole and enlarged, at the right."""
+
+import io
+
+import numpy as np
+import qt
+from vtk.util.numpy_support import vtk_to_numpy
+
+TILE = 352  # pixels of one image
+ENLARGED = 2.5
+GAP, HEAD, LINE = 12, 36, 22
+PANEL_COLORS = 112  # of the 256 of the palette
+
+
+def sliceImage(sliceLogic):
+    """What a slice view shows, as an RGB array (rows from the top): the output of its reslicing and blending."""
+    producer = sliceLogic.GetImageDataConnection().GetProducer()
+    producer.Update()
+    image = producer.GetOutputDataObject(0)
+    width, height, _depth = image.GetDimensions()
+    array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)
+    return array[::-1, :, :3].copy()
+
+
+def cornerTexts(sliceView):
+    """What stands in the corners of a slice view: {index of the corner as VTK counts: text}."""
+    texts = {}
+    renderers = sliceView.renderWindow().GetRenderers()
+    for index in range(renderers.GetNumberOfItems()):
+        props = renderers.GetItemAsObject(index).GetViewProps()
+        for annotation in (props.GetItemAsObject(number) for number in range(props.GetNumberOfItems())):
+            if annotation.IsA("vtkCornerAnnotation") and annotation.GetVisibility():
+                texts |= {corner: annotation.GetText(corner) for corner in range(4) if annotation.GetText(corner)}
+    return texts
+
+
+def compose(panel, title, tiles, focus, path):
+    """Write the picture.
+
+    Args:
+        panel: QPixmap of the panel.
+        title: one line above the slices.
+        tiles: [(caption, RGB array, corner texts)], in the order of reading, two in a row; the first row is shown
+            whole and, below it, enlarged.
+        focus: middle of the enlarged part, as shares of the picture from the left and from the top.
+        path: the PNG to write; with a palette, because it belongs to a repository.
+    """
+    rows = 2
+    width = panel.width() + 3 * GAP + 2 * TILE
+    height = max(panel.height(), HEAD + rows * (TILE + LINE)) + 2 * GAP
+    canvas = qt.QImage(width, height, qt.QImage.Format_RGB32)
+    canvas.fill(qt.QColor("white"))
+    painter = qt.QPainter(canvas)
+    painter.setRenderHint(qt.QPainter.SmoothPixmapTransform)
+    painter.drawPixmap(GAP, GAP, panel)
+    left = panel.width() + 2 * GAP
+    _write(painter, left, GAP, 2 * TILE, title, points=13, bold=True)
+    for index, (caption, array, texts) in enumerate(tiles):
+        x = left + index * TILE
+        for row, (image, note) in enumerate(
+            ((_image(array), caption), (_enlarged(array, focus), f"{caption}, enlarged"))
+        ):
+            y = GAP + HEAD + row * (TILE + LINE)
+            painter.drawImage(qt.QRect(x, y, TILE - 4, TILE - 4), image)
+            for corner, text in texts.items() if row == 0 else ():
+                _corner(painter, x, y, corner, text)
+            _write(painter, x, y + TILE - 4, TILE, note, points=10)
+    painter.end()
+    _save(canvas, path, left)
+
+
+def _image(array):
+    height, width, _channels = array.shape
+    image = qt.QImage(width, height, qt.QImage.Format_RGB888)
+    buffer = io.BytesIO()
+    from PIL import Image
+
+    Image.fromarray(array).save(buffer, "PNG")
+    image.loadFromData(buffer.getvalue())
+    return image
+
+
+def _enlarged(array, focus):
+    size = round(len(array) / ENLARGED)
+    i, j = (min(max(0, round(len(array) * share) - size // 2), len(array) - size) for share in focus)
+    return _image(array[j : j + size, i : i + size].copy())
+
+
+def _write(painter, x, y, width, text, points, bold=False):
+    font = qt.QFont(painter.font())
+    font.setPointSize(points)
+    font.setBold(bold)
+    painter.setFont(font)
+    painter.setPen(qt.QColor("black"))
+    painter.drawText(qt.QRect(x, y, width, HEAD), int(qt.Qt.AlignLeft | qt.Qt.AlignTop), text)
+
+
+def _corner(painter, x, y, corner, text):
+    """VTK counts the corners lower left, lower right, upper left, upper right."""
+    horizontal = qt.Qt.AlignRight if corner % 2 else qt.Qt.AlignLeft
+    vertical = qt.Qt.AlignTop if corner > 1 else qt.Qt.AlignBottom
+    font = qt.QFont(painter.font())
+    font.setPointSize(10)
+    font.setBold(True)
+    painter.setFont(font)
+    painter.setPen(qt.QColor("#ffd23f"))
+    painter.drawText(qt.QRect(x + 6, y + 4, TILE - 16, TILE - 12), int(horizontal | vertical), text)
+
+
+def _save(canvas, path, panelWidth):
+    """As a PNG with a palette, a quarter of the size of one in true color."""
+    from PIL import Image
+
+    if not canvas.save(str(path), "PNG"):
+        raise SystemExit(f"{path} cannot be written; choose another folder.")
+    with Image.open(path) as image:
+        picture = image.convert("RGB")
+    width, height = picture.size
+    parts = (picture.crop((0, 0, panelWidth, height)), picture.crop((panelWidth, 0, width, height)))
+    shares = (_palette(_eachColorOnce(parts[0]), PANEL_COLORS), _palette(parts[1], 256 - PANEL_COLORS))
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(shares[0] + shares[1])
+    picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+
+
+def _eachColorOnce(picture):
+    """Every color of the panel as one pixel: the few pixels of an icon count as much as all the gray around them."""
+    from PIL import Image
+
+    found = np.unique(np.asarray(picture).reshape(-1, 3), axis=0)
+    return Image.fromarray(found[None])
+
+
+def _palette(picture, colors):
+    from PIL import Image
+
+    values = picture.quantize(colors, method=Image.Quantize.MEDIANCUT).getpalette()[: 3 * colors]
+    return values + [0] * (3 * colors - len(values))

@@ -1,0 +1,139 @@
+"""What the screenshots show: one real image per effect from the shared data, or a phantom where they are not."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from medgan.volume import Geometry, Volume
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One screenshot.
+
+    key, model: effect and shipped bundle that are chosen in the panel
+    name: of the volume in the scene
+    load: gives the Volume (None where the shared data are not here)
+    modality: of the phantom that stands in for it
+    level: where the axial slice lies, as a share of the volume from its bottom to its top
+    window: lowest and highest value that is shown; None for what the scene finds itself
+    focus: middle of the enlarged part, as shares of the picture from the left and from the top
+    """
+
+    key: str
+    model: str
+    name: str
+    load: Callable
+    modality: str
+    level: float = 0.5
+    window: tuple[float, float] | None = None
+    focus: tuple[float, float] = (0.5, 0.5)
+
+
+def sourceVolume(case):
+    """The image of a case; a phantom where the shared data are not here."""
+    volume = case.load()
+    return volume if volume is not None else phantom(case.modality)
+
+
+def _read(name, modality):
+    """A shared image, None if it is not here."""
+    from medgan.image_io import read_volume
+
+    path = Path(os.environ.get("MEDGAN_DATA") or CHECKOUT.parent / "shared" / "data") / name
+    return read_volume(path, modality=modality)[0] if path.is_file() else None
+
+
+def _thick():
+    """A T1 head of 1 mm, every 2 x 2 x 2 voxels averaged: what the super-resolving generator is for."""
+    volume = _read("mr_t1/t1_uih_1mm.nii.gz", "MR")
+    if volume is None:
+        return None
+    k, j, i = (size // 2 for size in volume.array.shape)
+    blocks = volume.array[: 2 * k, : 2 * j, : 2 * i].astype(np.float32).reshape(k, 2, j, 2, i, 2)
+    return volume.with_array(blocks.mean((1, 3, 5)), geometry=volume.geometry.shifted((0, 0, 0), (0.5, 0.5, 0.5)))
+
+
+def _middle():
+    """What lies between the lungs, as far around as in the scan the demonstration generator was trained on."""
+    volume = _read("ct/chest_abdomen_noncontrast_andrei_57_slices_every_4mm.nii.gz", "CT")
+    if volume is None:
+        return None
+    return volume.with_array(volume.array[:, 130:360, 141:371], geometry=volume.geometry.shifted((141, 130, 0)))
+
+
+def _slide():
+    """A piece of breast tissue at 0.5 micrometers; the file does not say its resolution."""
+    volume = _read("histology/veta_example1.png", None)
+    if volume is None:
+        return None
+    pixels = volume.array[:, :512, :512]
+    return Volume(pixels, Geometry((0, 0, 0), (0.0005, 0.0005, 1.0), np.diag([-1.0, -1.0, 1.0])), "", "SM")
+
+
+def phantom(modality):
+    """An ellipse with two organs and noise: CT in HU, MR without a unit, or a stained slide ("SM")."""
+    shape, rng = (24, 128, 128), np.random.default_rng(0)
+    k, j, i = np.meshgrid(*[np.linspace(-1, 1, size) for size in shape], indexing="ij")
+    body = (i / 0.8) ** 2 + (j / 0.65) ** 2 < 1
+    organs = ((abs(i) - 0.35) / 0.2) ** 2 + (j / 0.4) ** 2 + k**2 < 1
+    if modality == "CT":
+        array = np.where(body, np.where(organs, 60.0, -20.0), -1000.0) + rng.normal(0, 40, shape)
+        return Volume(np.round(array).astype(np.int16), _grid(2.0), "HU", "CT")
+    if modality == "MR":
+        array = np.where(body, np.where(organs, 700.0, 400.0), 5.0) + rng.normal(0, 20, shape)
+        return Volume(array.clip(0).astype(np.float32), _grid(2.0), "", "MR")
+    tissue = np.where((organs | (rng.random(shape) < 0.1))[12, ..., None], (120, 70, 150), (235, 180, 210))
+    return Volume(tissue[None].astype(np.uint8), _grid(0.0005), "", "SM")
+
+
+def _grid(spacing):
+    return Geometry((0, 0, 0), (spacing, spacing, spacing if spacing > 0.1 else 1.0), np.diag([-1.0, -1.0, 1.0]))
+
+
+def _ct(name):
+    return lambda: _read(name, "CT")
+
+
+CASES = (
+    Case(
+        "denoise-ct",
+        "denoise-ct-multi",
+        "Chest CT, quarter dose",
+        _ct("ldct/chest_andrei_z072-083_lowdose25_sim.nii.gz"),
+        "CT",
+        window=(-160, 240),
+    ),
+    Case(
+        "contrast-ct",
+        "contrast-ct-demo",
+        "Chest CT, no contrast",
+        _middle,
+        "CT",
+        level=0.7,
+        window=(-160, 340),
+    ),
+    Case("superres-mr", "superres-mr-2x2x2", "T1 head, 2 mm", _thick, "MR", level=0.7, focus=(0.5, 0.35)),
+    Case(
+        "mr-to-ct",
+        "mr-to-ct-head-demo",
+        "T1 head",
+        lambda: _read("mr_ct/template_t1_mni_2mm.nii.gz", "MR"),
+        "MR",
+        level=0.6,
+        focus=(0.5, 0.2),
+    ),
+    Case("stain", "stain-he-cmu1", "Breast, H&E", _slide, "SM", window=(0, 255)),
+    Case(
+        "custom",
+        "denoise-ct-multi",
+        "Chest CT",
+        _ct("ct/chest_noncontrast_1mm_andrei_z064-095.nii.gz"),
+        "CT",
+        window=(-160, 240),
+    ),
+)
