@@ -9,7 +9,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 TILE = 352  # pixels of one image
 ENLARGED = 2.5
 GAP, HEAD, LINE = 12, 36, 22
-PANEL_COLORS = 112  # of the 256 of the palette
+PANEL_COLORS = 128  # of the 256 of the palette
 
 
 def sliceImage(sliceLogic):
@@ -117,22 +117,27 @@ def _save(canvas, path, panelWidth):
         picture = image.convert("RGB")
     width, height = picture.size
     parts = (picture.crop((0, 0, panelWidth, height)), picture.crop((panelWidth, 0, width, height)))
-    shares = (_palette(_eachColorOnce(parts[0]), PANEL_COLORS), _palette(parts[1], 256 - PANEL_COLORS))
+    shares = (_panelPalette(parts[0]), _palette(parts[1], 256 - PANEL_COLORS, Image.Quantize.MEDIANCUT))
     palette = Image.new("P", (1, 1))
     palette.putpalette(shares[0] + shares[1])
-    picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    whole = Image.new("P", (width, height))
+    whole.putpalette(shares[0] + shares[1])
+    dithers = (Image.Dither.NONE, Image.Dither.FLOYDSTEINBERG)  # dots in the even areas of the panel would be ugly
+    for part, dither, x in zip(parts, dithers, (0, panelWidth), strict=True):
+        whole.paste(part.quantize(palette=palette, dither=dither), (x, 0))
+    whole.save(path, optimize=True)
 
 
-def _eachColorOnce(picture):
-    """Every color of the panel as one pixel: the few pixels of an icon count as much as all the gray around them."""
+def _panelPalette(picture):
+    """The commonest colors as they are, and some near each of the others, so that no icon turns gray."""
     from PIL import Image
 
-    found = np.unique(np.asarray(picture).reshape(-1, 3), axis=0)
-    return Image.fromarray(found[None])
+    found, counts = np.unique(np.asarray(picture).reshape(-1, 3), axis=0, return_counts=True)
+    common = found[np.argsort(-counts)[: PANEL_COLORS // 4]]
+    others = _palette(Image.fromarray(found[None]), PANEL_COLORS - len(common), Image.Quantize.MAXCOVERAGE)
+    return [*common.ravel().tolist(), *others]
 
 
-def _palette(picture, colors):
-    from PIL import Image
-
-    values = picture.quantize(colors, method=Image.Quantize.MEDIANCUT).getpalette()[: 3 * colors]
+def _palette(picture, colors, method):
+    values = picture.quantize(colors, method=method).getpalette()[: 3 * colors]
     return values + [0] * (3 * colors - len(values))

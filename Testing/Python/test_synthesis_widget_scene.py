@@ -63,6 +63,7 @@ class SynthesisWidgetSceneTest(PanelTest):
     def test_savedSceneReopensAsItWas(self):
         self.chooseEverything()
         (output,) = self.apply()
+        self.ui.previewModeComboBox.currentIndex = 1  # Apply ends the preview
         path = str(self.files / "scene.mrb")
         self.assertTrue(slicer.util.saveScene(path))
         slicer.mrmlScene.Clear(0)
@@ -114,6 +115,7 @@ class SynthesisWidgetSceneTest(PanelTest):
     def test_reloadLeavesNothingAndWorks(self):
         self.chooseEverything()
         self.apply()
+        self.ui.previewModeComboBox.currentIndex = 1
         old, observers, blocks = self.widget, len(registry._observers), shared_blocks()
         self.ui.applyButton.click()
         (job,) = old.logic.jobs
