@@ -86,7 +86,7 @@ class Bundle:
             raise BundleError(
                 f"The metadata of the bundle {path} cannot be read ({error.strerror}); check its permissions."
             ) from error
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise BundleError(f"{path} is no MedGAN bundle: its metadata has no readable 'medgan' section.") from None
         manifest = Manifest.from_dict(section, str(path))
         bundle = cls(path, metadata, manifest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from . import foreign, recipes
 from .bundle import Bundle
 from .errors import BundleError, InputError, MedGANError
 from .manifest import CUSTOM, SCHEMA, Manifest, is_folder_safe
+from .memory import is_out_of_memory
 from .network import NetworkSpec
 
 REQUIRED = ("name", "title", "task", "modality", "units", "intensity", "network")
 DETAILS = ("version", "licence", "licence_text", "authors", "copyright")
 _OPTIONAL = ("channels", "target", "fingerprint", "training", "results", "intended_use", "limits")
+_LARGEST_HALO = 256  # that is tried out
 _OF_OTHER_BUNDLES = ("preset", "generator", "recipe", "sha256", "schema")  # a bundle's own section may be given
 
 
@@ -50,7 +53,13 @@ def import_network(network: str | Path, description: dict[str, Any], folder: str
         spec = _with_fixed_sizes(spec, *foreign.onnx_input(network))
     _try(network, spec)
     details = {name: str(description[name]) for name in DETAILS if name in description}
-    return _write(folder, dataclasses.replace(manifest, network=spec), network, details)
+    try:
+        return _write(folder, dataclasses.replace(manifest, network=spec), network, details)
+    except (TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"No result can be made of what the network gives ({foreign.reason(error)}); correct 'channels', 'target' "
+            "or 'intensity' in the manifest."
+        ) from error
 
 
 def read_description(path: str | Path) -> dict[str, Any]:
@@ -121,11 +130,6 @@ def _refuse_unknown(entries: dict[str, Any], known: set[str]) -> None:
 def _completed(stated: dict[str, Any], manifest: Manifest) -> NetworkSpec:
     """The description of the network with what follows from the rest of the manifest."""
     spec = manifest.network
-    numbers = (*spec.multiple, *spec.scale, *(size for size in spec.tile or () if size is not None))
-    if spec.dimensions not in (2, 3) or not all(isinstance(number, int) and number > 0 for number in numbers):
-        raise InputError(
-            "The network in the manifest needs dimensions of 2 or 3, and positive whole numbers along k, j, i."
-        )
     made = _scaled_channels(manifest)
     if stated.get("in_channels", made) != made:
         raise InputError(
@@ -159,7 +163,7 @@ def _scaled_channels(manifest: Manifest) -> int:
     empty = np.zeros((1, 8, 8) if components == 1 else (1, 8, 8, components), np.float32)
     try:
         block = manifest.source_scale().fit(empty).forward(np.zeros((components, 1, 8, 8), np.float32))
-    except (InputError, ValueError, IndexError) as error:
+    except (InputError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"The intensity scaling does not fit images of {components} component(s).") from error
     return block.shape[0] + (3 if manifest.network.coordinates else 0)
 
@@ -197,16 +201,21 @@ def _try(path: Path, spec: NetworkSpec) -> None:
     network = foreign.open_network(path, spec)
     generator = torch.Generator().manual_seed(0)
     for times in (1, 2):
-        sizes = foreign.block_sizes(spec, times)
-        block = torch.rand((1, foreign.input_channels(spec), *sizes), generator=generator)
+        shape = (1, foreign.input_channels(spec), *foreign.block_sizes(spec, times))
         try:
+            block = torch.rand(shape, generator=generator)
             with torch.inference_mode():
                 result = network(block)
         except BundleError:
             raise
-        except MedGANError as error:
-            raise InputError(str(error)) from error
-        expected = [size * scale for size, scale in zip(sizes, spec.scale[-spec.dimensions :], strict=True)]
+        except Exception as error:
+            if is_out_of_memory(error):
+                size = "x".join(map(str, shape))
+                raise InputError(f"There is not enough memory to try the network on an image of {size}.") from error
+            if isinstance(error, MedGANError):
+                raise InputError(str(error)) from error
+            raise
+        expected = [size * scale for size, scale in zip(shape[2:], spec.scale[-spec.dimensions :], strict=True)]
         if list(result.shape[2:]) != expected or result.shape[1] < spec.out_channels:
             raise InputError(
                 f"The network turns {tuple(block.shape[1:])} into {tuple(result.shape[1:])} (channels and sizes), but "
@@ -215,3 +224,36 @@ def _try(path: Path, spec: NetworkSpec) -> None:
             )
         if not torch.isfinite(result).all():
             raise InputError("The network gives values that are no number for an image from 0 to 1; export it again.")
+    _try_halo(network, spec)
+
+
+def _try_halo(network: Any, spec: NetworkSpec) -> None:
+    """Change what lies beyond the stated halo, and see that a voxel in the middle stays as it is.
+
+    Raises:
+        InputError: it does not; images cut into tiles would have seams.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(1)
+    for axis, (halo, step) in enumerate(zip(spec.footprint.halos, spec.multiple, strict=True)):
+        place = axis - 3 + spec.dimensions + 2  # in a batch; slices of a 2-D network lie beside each other
+        if halo is None or place < 2 or halo > _LARGEST_HALO:
+            continue
+        sizes = list(foreign.block_sizes(spec, 1))
+        sizes[place - 2] = size = math.ceil((2 * halo + 17) / step) * step
+        block = torch.rand((1, foreign.input_channels(spec), *sizes), generator=generator)
+        changed = torch.rand(block.shape, generator=generator)
+        middle = size // 2
+        within = slice(max(middle - halo, 0), middle + halo + 1)
+        seen = [slice(None)] * block.ndim
+        seen[place] = within
+        changed[tuple(seen)] = block[tuple(seen)]
+        scale = spec.scale[axis]
+        with torch.inference_mode():
+            first, second = (network(image).narrow(place, middle * scale, scale) for image in (block, changed))
+        if float((first - second).abs().max()) > 1e-4 * max(float(first.abs().max()), 1e-6):
+            raise InputError(
+                f"The network looks further than the {halo} voxels along {'kji'[axis]} that the manifest states as its "
+                "'halo'; correct it, or leave it out."
+            )

@@ -192,7 +192,7 @@ class Client:
         Raises:
             WorkerError: it cannot be started.
         """
-        self._dispatcher.link.start()
+        self._dispatcher.start()
 
     def ping(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Start the worker if need be and return once it has answered; what it was sent before comes first.

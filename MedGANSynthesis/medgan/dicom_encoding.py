@@ -47,6 +47,8 @@ def encode(volume: Volume) -> Encoded:
             return Encoded(np.rint(array).astype(np.uint16))
         if volume.units == "HU":
             raise InputError(f"Values from {low:g} to {high:g} HU do not fit the 16 bits of DICOM; check the unit.")
+    if not np.isfinite(high - low):
+        raise InputError(f"Values from {low:g} to {high:g} are too far apart for DICOM; check the image.")
     slope = number((high - low) / (2**16 - 1)) if high > low else "1"
     intercept = number(low)
     # from the text: those are the numbers that a reader will have
@@ -63,6 +65,8 @@ def number(value: float) -> str:
 
 def window_of(volume: Volume, window: tuple[float, float] | None = None) -> tuple[str, str]:
     """Center and width to show the volume with: those given, a soft-tissue window for HU, else most of the values."""
+    if window is not None and not np.isfinite(window).all():
+        window = None
     if window is None and volume.units == "HU":
         window = (40.0, 400.0)
     if window is None:

@@ -6,11 +6,14 @@ CID 7005, 7202 and 7203.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import provenance as origin
+from .errors import InputError
 
 STORAGE = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"}
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -32,6 +35,7 @@ _OF_AN_MR = (
     "ScanningSequence", "SequenceVariant", "ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime",
     "EchoTrainLength", "InversionTime", "MagneticFieldStrength",
 )  # fmt: skip
+_LARGEST_INTEGER = 2**31 - 1  # of the value representation IS
 _LONGEST_TEXT = 1024  # of the value representation ST
 
 
@@ -50,6 +54,9 @@ def series_header(
         sources: headers of the source images; patient, study and frame of reference are theirs.
         tags: values by keyword that come before those of the sources; empty ones are ignored.
         description: of the series.
+
+    Raises:
+        InputError: a tag is to have a value that DICOM cannot hold.
     """
     from pydicom.dataset import Dataset
     from pydicom.uid import generate_uid
@@ -69,8 +76,8 @@ def series_header(
     header.SOPClassUID = STORAGE.get(modality, SECONDARY_CAPTURE)
     header.Modality = modality or "OT"
     header.SeriesInstanceUID = generate_uid(prefix=None)
-    header.SeriesNumber = tags.get("SeriesNumber") or _next_number(sources)
-    header.SeriesDescription = description[:64]
+    _set(header, "SeriesNumber", tags.get("SeriesNumber") or _next_number(sources))
+    header.SeriesDescription = " ".join(description.replace("\\", "/").split())[:64]
     header.SeriesDate = header.ContentDate = header.InstanceCreationDate = now.strftime("%Y%m%d")
     header.SeriesTime = header.ContentTime = header.InstanceCreationTime = now.strftime("%H%M%S")
     header.Manufacturer = header.ManufacturerModelName = "MedGAN"
@@ -111,21 +118,62 @@ def reference(source: Any) -> Any:
 
 def _copy(header: Any, keyword: str, sources: Sequence[Any], tags: Mapping[str, str]) -> None:
     if tags.get(keyword):
-        setattr(header, keyword, tags[keyword])
+        _set(header, keyword, tags[keyword])
     elif sources and keyword in sources[0]:
-        setattr(header, keyword, sources[0].get(keyword))
+        with contextlib.suppress(ValueError, OverflowError):  # "1,80" is no number, though scanners write it
+            setattr(header, keyword, _decoded(sources[0].get(keyword)))
+
+
+def _decoded(value: Any) -> Any:
+    """A value as it is; the items of a sequence read in the character set of their source, not in that of the header.
+
+    Raises:
+        ValueError: an item holds a number that is none.
+    """
+    from pydicom.sequence import Sequence as Items
+
+    if not isinstance(value, Items):
+        return value
+    items = copy.deepcopy(value)
+    for item in items:
+        for _element in item.iterall():  # read when it is looked at
+            pass
+    return items
+
+
+def _set(header: Any, keyword: str, value: str) -> None:
+    """A value that the user gave; a date as people write it (1990-01-31) is taken too.
+
+    Raises:
+        InputError: it is no number or date where one belongs, or too long.
+    """
+    from pydicom.config import RAISE
+    from pydicom.datadict import dictionary_VR
+    from pydicom.valuerep import validate_value
+
+    representation = dictionary_VR(keyword)
+    if representation == "DA":
+        value = value.replace("-", "")
+    try:
+        validate_value(representation, value, RAISE)
+        setattr(header, keyword, value)
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"{value!r} is no {keyword} that DICOM can hold; correct it.") from error
 
 
 def _next_number(sources: Sequence[Any]) -> str:
     """A series number after that of the source, which workstations then list below it."""
     try:
-        return str(int(sources[0].SeriesNumber) + 1000)
+        number = int(sources[0].SeriesNumber) + 1000
     except (IndexError, AttributeError, TypeError, ValueError):
-        return "1000"
+        number = 1000
+    return str(number if number <= _LARGEST_INTEGER else 1000)
 
 
 def _add_modality(header: Any, modality: str, sources: Sequence[Any]) -> None:
     """What the image modules of CT, MR and secondary capture ask for besides."""
+    if modality in STORAGE and "PatientPosition" not in header:
+        header.PatientPosition = ""  # may be empty, not absent
     if modality == "CT":
         header.KVP = header.AcquisitionNumber = None
     elif modality == "MR":
@@ -156,8 +204,8 @@ def _add_derivation(header: Any, provenance: Mapping[str, str], modality: str, s
     equipment.SoftwareVersions = [header.SoftwareVersions, _model(provenance)]
     equipment.ContributionDateTime = datetime.datetime.now().strftime("%Y%m%d%H%M%S")
     equipment.ContributionDescription = header.DerivationDescription
-    earlier = [item for source in sources[:1] for item in source.get("ContributingEquipmentSequence") or ()]
-    header.ContributingEquipmentSequence = [*earlier, equipment]
+    _copy(header, "ContributingEquipmentSequence", sources, {})
+    header.ContributingEquipmentSequence = [*(header.get("ContributingEquipmentSequence") or ()), equipment]
 
 
 def _model(provenance: Mapping[str, str]) -> str:

@@ -136,7 +136,7 @@ class _Places:
     """Which source images lie at a slice of the result."""
 
     def __init__(self, sources: Sequence[Any], volume: Volume):
-        self._sources = [source for source in sources if source.get("SOPInstanceUID")]
+        self._sources = [source for source in sources if source.get("SOPInstanceUID") and source.get("SOPClassUID")]
         self._volume = volume
         self._normal = volume.geometry.directions[:, 2] * _LPS
         self._along = np.array([self._position(source) for source in self._sources])
@@ -154,7 +154,8 @@ class _Places:
         return [self._sources[index] for index in wanted]
 
     def _position(self, source: Any) -> float:
-        position = source.get("ImagePositionPatient")
-        if position is None or len(position) != 3:
+        try:
+            position = [float(value) for value in source.get("ImagePositionPatient") or ()]
+        except (TypeError, ValueError):  # an empty component, or what is no number
             return float("nan")
-        return float(np.array([float(value) for value in position]) @ self._normal)
+        return float(np.array(position) @ self._normal) if len(position) == 3 else float("nan")

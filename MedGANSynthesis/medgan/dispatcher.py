@@ -48,13 +48,22 @@ class Dispatcher:
         (self._queue.appendleft if urgent else self._queue.append)(call)
         self._start_next()
 
+    def start(self) -> None:
+        """Start the worker unless there is one; the end of one that has a call is to be told first.
+
+        Raises:
+            WorkerError: it cannot be started.
+        """
+        if self._call is None:
+            self._start_worker()
+
     def ask(self, question: Question, answer: Answer) -> None:
         """Have the worker answer after all calls it was sent before; ``answer(None)`` if it ends without.
 
         Raises:
             WorkerError: it cannot be started.
         """
-        self.link.start()
+        self.start()
         self._questions[question.number] = (question, answer)
         self.link.send(question)
 
@@ -121,19 +130,34 @@ class Dispatcher:
     def _send(self) -> None:
         self._begun = False
         try:
-            self.link.start()
+            self._start_worker()
         except WorkerError as error:
-            self._finish(FAILED, error)
+            self._fail(error)
         else:
             self.link.send(self._call.request)
 
+    def _start_worker(self) -> None:
+        """See ``start``; a fresh one is asked what the one before has not answered."""
+        if self.link.start():
+            for question, _ in self._questions.values():
+                self.link.send(question)
+
     def _ask_again(self) -> None:
         """The worker that was to answer was ended for another reason."""
-        questions, self._questions = self._questions, {}
-        for question, answer in questions.values():
+        if self._questions:
             try:
-                self.ask(question, answer)
-            except WorkerError:
+                self._start_worker()
+            except WorkerError as error:
+                self._fail(error)
+
+    def _fail(self, error: WorkerError, detail: str = "", reuse_memory: bool = True) -> None:
+        """The running call and all questions come to nothing."""
+        questions, self._questions = self._questions, {}
+        try:
+            if self._call is not None:
+                self._finish(FAILED, error, detail, reuse_memory)
+        finally:
+            for _, answer in questions.values():
                 answer(None)
 
     def _finish(
@@ -205,12 +229,5 @@ class Dispatcher:
             # It had ended while idle, which nobody noticed until the job was sent: a fresh one gets the job.
             self._may_restart = False
             self._send()
-            self._ask_again()
-            return
-        questions, self._questions = self._questions, {}
-        try:
-            if self._call is not None:
-                self._finish(FAILED, error, detail, reuse_memory=False)
-        finally:
-            for _, answer in questions.values():
-                answer(None)
+        else:
+            self._fail(error, detail, reuse_memory=False)

@@ -48,7 +48,7 @@ def download(
     """
     expected = normalized_sha256(sha256)
     if not _is_allowed(url, schemes):
-        raise InputError(f"'{url}' is no address to download from; it has to begin with {schemes[0]}://.")
+        raise InputError(f"{url!r} is no address to download from; it has to begin with {schemes[0]}://.")
     try:
         with _opened(url, schemes) as response, _written(path) as stream:
             measured = _copy(response, stream, _Watch(url, _size(response), progress, cancelled))
@@ -80,7 +80,7 @@ def _is_allowed(url: str, schemes: tuple[str, ...]) -> bool:
         parts = urllib.parse.urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme in schemes and bool(parts.netloc)
+    return parts.scheme in schemes and bool(parts.netloc) and url.isprintable() and " " not in url
 
 
 class _SameSchemes(urllib.request.HTTPRedirectHandler):
@@ -120,18 +120,25 @@ def _opened(url: str, schemes: tuple[str, ...]) -> Any:
     opener = urllib.request.build_opener(_SameSchemes(schemes))
     request = urllib.request.Request(url, headers={"User-Agent": f"MedGAN/{__version__}"})
     try:
-        with opener.open(request, timeout=_TIMEOUT_S) as response:
+        with _asked(opener, request) as response:
             yield response
     except urllib.error.HTTPError as error:
         if error.code in (404, 410):
             raise InputError(f"There is no file at {url} (the server says {error.code}); check the address.") from error
-        raise InputError(f"The server refuses {url} ({error.code} {error.reason}); try again later.") from error
+        raise InputError(f"The server refuses {url} ({error.code} {_why(error.reason)}); try again later.") from error
     except urllib.error.URLError as error:
         raise InputError(
             f"{url} cannot be reached ({_why(error.reason)}); check the address and the network connection."
         ) from error
     except (http.client.HTTPException, OSError) as error:
         raise InputError(f"The connection to {url} broke off ({_why(error)}); try again.") from error
+
+
+def _asked(opener: urllib.request.OpenerDirector, request: urllib.request.Request) -> Any:
+    try:
+        return opener.open(request, timeout=_TIMEOUT_S)
+    except (ValueError, http.client.InvalidURL) as error:  # of this address, or of where the server sends us on to
+        raise InputError(f"{request.full_url!r} is no address to download from ({_why(error)}); check it.") from error
 
 
 @contextlib.contextmanager
@@ -170,8 +177,9 @@ def _copy(response: Any, stream: Any, watch: _Watch) -> str:
 
 def _size(response: Any) -> int | None:
     text = response.headers.get("Content-Length") or ""
-    return int(text) if text.isdigit() else None
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def _why(reason: Any) -> str:
-    return str(getattr(reason, "strerror", None) or reason).strip().rstrip(".") or type(reason).__name__
+    lines = str(getattr(reason, "strerror", None) or reason).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(reason).__name__

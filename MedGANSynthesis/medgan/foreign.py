@@ -1,16 +1,18 @@
 """Foreign networks: generators that somebody else made, as TorchScript or ONNX files.
 
-Neither format can run code of its own: TorchScript is interpreted, ONNX a list of operators. A file made by
-``torch.save`` can (it is a pickle) and is refused.
+ONNX is a list of operators. TorchScript is a program, but one without Python, of operators alone: those that read or
+write files are refused. A file made by ``torch.save`` can run any code (it is a pickle) and is refused as well.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+import re
 import tempfile
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,9 @@ from .network import NetworkSpec
 
 SUFFIXES = {".onnx": "onnx", ".ts": "torchscript", ".pt": "torchscript", ".pth": "torchscript"}
 _ONNX_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+_FILE_ACCESS = re.compile(rb"\bfrom_file\b|\b(?:torch|aten)\s*\.\s*save\b")
+"""The only operators of TorchScript, in its source, that touch files: ``aten::from_file`` and ``aten::save``."""
+_MOST_SOURCE_BYTES = 64 * 2**20
 _PROBE = 32  # voxels along an axis of the blocks that networks are tried on
 
 
@@ -113,14 +118,26 @@ def _is_torchscript(path: Path) -> bool:
         return False
 
 
+def _refuse_file_access(path: Path) -> None:
+    """Raise BundleError for a TorchScript that could overwrite what its user has on disk; before it is loaded."""
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".py"):
+                with archive.open(name) as stream:
+                    source = stream.read(_MOST_SOURCE_BYTES + 1)
+                if len(source) > _MOST_SOURCE_BYTES or _FILE_ACCESS.search(source):
+                    raise BundleError(f"The network {path.name} reads or writes files on its own; do not trust it.")
+
+
 def _torchscript_runner(path: Path, device: Any) -> Callable[[Any], Any]:
     import torch
 
     try:
+        _refuse_file_access(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch announces the end of TorchScript
             network = torch.jit.load(str(path), map_location=device).float().eval()
-    except RuntimeError as error:
+    except (RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise BundleError(f"{path.name} cannot be loaded as TorchScript ({reason(error)}); export it again.") from error
 
     def run(image: Any) -> Any:

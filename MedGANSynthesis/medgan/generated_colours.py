@@ -34,7 +34,7 @@ def generated_colours(
     waiting = None if progress is None else lambda fraction, message: progress(0.0, "measuring the colors")
     pixels = []
     for tile in tissue_tiles(source.source.array):
-        part = np.empty((*tile.shape, 3), np.float32)
+        part = np.empty((*tile.scaled(network.spec.scale).shape, 3), np.float32)
         Generation(network, source, target, tile).run(stored_in(part), waiting)
         pixels.append(part.reshape(-1, 3))
     return StainReference.of(Volume(np.concatenate(pixels)[np.newaxis, np.newaxis]))

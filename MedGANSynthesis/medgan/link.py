@@ -55,16 +55,18 @@ class Link:
         lines = self._transport.error_output().strip().splitlines()
         return lines[-1].strip() if lines else ""
 
-    def start(self) -> None:
-        """Start a worker unless there is one.
+    def start(self) -> bool:
+        """Start a worker unless there is one; whether it was started. Of one that has ended nothing more is told.
 
         Raises:
             WorkerError: it cannot be started.
         """
-        if not self._transport.running:
-            self._reset()
-            self._transport.start(weak(self._on_output), weak(self._on_exit))
-            self._transport.set_alarm(self._start_timeout_s, weak(self._on_start_timeout))
+        if self._transport.running:
+            return False
+        self._reset()
+        self._transport.start(weak(self._on_output), weak(self._on_exit))
+        self._transport.set_alarm(self._start_timeout_s, weak(self._on_start_timeout))
+        return True
 
     def send(self, request: protocol.Request) -> None:
         """Send a request to the worker that was started, as soon as it is ready."""

@@ -10,6 +10,7 @@ from typing import Any
 from . import intensity
 from .errors import BundleError
 from .network import NetworkSpec
+from .network_check import check_network, check_result
 from .target import Target
 
 SCHEMA = 1
@@ -21,7 +22,9 @@ CUSTOM = "custom"
 
 def is_folder_safe(name: Any) -> bool:
     """Whether a bundle's name can be that of its folder, on every system."""
-    return isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}(?<!\.)", name) is not None
+    if not isinstance(name, str) or re.match(r"(?i:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)", name):  # devices of Windows
+        return False
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,79}(?<!\.)", name) is not None
 
 
 @dataclass(frozen=True)
@@ -88,18 +91,18 @@ class Manifest:
         return Target.from_dict(self.target)
 
     def _check_types(self) -> None:
-        """Raises TypeError, or KeyError for a fingerprint that lacks a percentile."""
+        """Raises TypeError, ValueError or KeyError, or BundleError for a scaling that is not known."""
         kinds = {"str": str, "int": int, "dict": dict, "list": list}
         for item in dataclasses.fields(self):
             kind, value = kinds.get(str(item.type).partition("[")[0]), getattr(self, item.name)
             if kind is not None and not isinstance(value, kind):
                 raise TypeError(f"{item.name} is {value!r}")
-        network, unset = self.network, (None, None, None)
-        for triple in (network.multiple, network.scale, network.halo or unset, network.tile or unset):
-            if not (isinstance(triple, tuple) and len(triple) == 3):
-                raise TypeError(f"the network has {triple!r} where three numbers belong")
-        for name in ("1", "5", "50", "95", "99") if "percentiles" in self.fingerprint else ():
-            float(self.fingerprint["percentiles"][name])
+        if isinstance(self.channels, bool) or self.channels < 1:
+            raise ValueError(f"channels is {self.channels!r}")
+        check_network(self.network)
+        check_result(self.network, self.result(), self.intensity)
+        self.source_scale()
+        _check_fingerprint(self.fingerprint)
         if not all(isinstance(row, dict) for row in self.results):
             raise TypeError("the results are no table")
 
@@ -130,7 +133,18 @@ class Manifest:
                     "this version of MedGAN; update it."
                 )
             return manifest
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BundleError(
                 f"The metadata of the bundle {where} is damaged ({error}); install the bundle again."
             ) from error
+
+
+def _check_fingerprint(fingerprint: dict[str, Any]) -> None:
+    """Raises KeyError, TypeError or ValueError if volumes cannot be compared with it."""
+    for name in ("1", "5", "50", "95", "99") if "percentiles" in fingerprint else ():
+        float(fingerprint["percentiles"][name])
+    for name in ("spacing_mm", "field_of_view_mm"):
+        if name in fingerprint:
+            lowest, highest = ([float(number) for number in ends] for ends in fingerprint[name])
+            if len(lowest) != 3 or len(highest) != 3:
+                raise ValueError(f"the fingerprint has {name} {fingerprint[name]!r}, which must be two triples in mm")

@@ -12,7 +12,6 @@ import shutil
 import tempfile
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,17 +20,21 @@ from . import bundle as bundles
 from .bundle import Bundle
 from .bundle_search import TRAINED, bundle_folders, search_folders, user_folders
 from .download import Progress, download, normalized_sha256
-from .errors import BundleError, InputError
+from .errors import BundleError, InputError, MedGANError
 from .files import file_sha256, make_folder
 from .manifest import is_folder_safe
 from .verification import check_files
+from .zip_check import refuse_outside
 
 MOST_BYTES = 8 * 2**30
 MOST_FILES = 200
 _IGNORED = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", "__pycache__")
 _WEIGHTS = {bundles.WEIGHTS, *bundles.NETWORKS.values()}
-_FILES = {*_WEIGHTS, bundles.SELFTEST, "LICENSE", "NOTICE"}
+_LARGE = {*_WEIGHTS, bundles.SELFTEST}
+_FILES = {*_LARGE, "LICENSE", "NOTICE"}
 _FOLDERS = {"configs": (".json", ".yaml"), "docs": (".md", ".txt", ".png", ".jpg", ".svg", ".pdf", ".csv", ".json")}
+_MOST_TEXT_BYTES = 64 * 2**20
+"""Of a file that is no weights: metadata are read into the memory of Slicer."""
 _INCOMING = ".incoming-"
 _ABANDONED_S = 24 * 3600.0
 
@@ -209,7 +212,9 @@ def _install_zip(path: Path, room: Path, replace: bool) -> Installed:
         try:
             with zipfile.ZipFile(path) as archive:
                 _unpack(archive, beside, path.name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        except (MedGANError, OSError):
+            raise
+        except Exception as error:  # zipfile lets through whatever the methods of compression raise
             raise InputError(f"{path.name} is damaged, encrypted or no zip file; get it again.") from error
 
     return _install(unpack, room, path, replace)
@@ -249,7 +254,7 @@ def _checked(folder: Path, source: Path) -> Bundle:
         check_files(bundle)
     except BundleError as error:
         raise BundleError(str(error).replace(str(folder), str(source))) from error
-    if not is_folder_safe(bundle.name):
+    if not is_folder_safe(bundle.name) or bundle.name.lower() == TRAINED:
         raise BundleError(f"{source} calls its model {bundle.name!r}, which is no name for a folder; get it elsewhere.")
     return bundle
 
@@ -285,9 +290,7 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, source: str) -> None:
     """Write the files of a bundle, and only those, at the sizes that they really have."""
     entries = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
     wanted = {name: entry for name, entry in entries.items() if not set(PurePosixPath(name).parts) & set(_IGNORED)}
-    for name in wanted:
-        if "\\" in name or ":" in name or name.startswith("/") or ".." in PurePosixPath(name).parts:
-            raise InputError(f"{source} holds a file that would lie outside of its folder ({name}); do not trust it.")
+    refuse_outside(wanted, source)
     tops = [name.removesuffix("configs/metadata.json") for name in wanted if name.endswith("configs/metadata.json")]
     if len(tops) != 1 or tops[0].count("/") > 1 or (tops[0] and not tops[0].endswith("/")):
         raise BundleError(f"{source} holds no model, or several: it needs one folder with configs/metadata.json.")
@@ -296,9 +299,10 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, source: str) -> None:
     left = min(MOST_BYTES, shutil.disk_usage(folder).free)
     for name in _belonging(name.removeprefix(tops[0]) for name in wanted if name.startswith(tops[0])):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        most = left if name in _LARGE else min(left, _MOST_TEXT_BYTES)
         with archive.open(wanted[tops[0] + name]) as packed, (folder / name).open("wb") as stream:
             while piece := packed.read(1 << 20):  # the sizes that the zip states need not be true
-                left -= len(piece)
-                if left < 0:
+                left, most = left - len(piece), most - len(piece)
+                if most < 0:
                     raise InputError(f"{source} is larger when unpacked than the disk or any model; free disk space.")
                 stream.write(piece)

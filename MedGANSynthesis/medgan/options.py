@@ -146,7 +146,7 @@ def available(manifest: Manifest) -> frozenset[str]:
         names.add("target_spacing_mm")
     if network.can_turn:
         names.add("orientations")
-    if (target.channels or manifest.channels) == 3:
+    if manifest.channels == 3 and target.channels in (0, 3):
         names.add("reference")
     return frozenset(names)
 

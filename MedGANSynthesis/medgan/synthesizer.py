@@ -211,8 +211,9 @@ class Synthesizer:
         folders = options.ensemble if options.spread == "ensemble" else ()
         own, members = self.bundle.outputs(volume, options, region)["image"], {}
         for folder in folders:
-            member = self._members.get(folder)
-            bundle = Bundle.load(folder) if member is None else member.bundle
+            bundle, member = Bundle.load(folder), self._members.get(folder)
+            if member is not None and member.bundle.manifest != bundle.manifest:
+                member = None  # replaced on disk meanwhile
             other = bundle.outputs(volume, options, region)["image"]
             if bundle.task != self.bundle.task or not own.is_like(other):
                 raise InputError(

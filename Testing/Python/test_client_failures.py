@@ -17,8 +17,10 @@ from client_fixtures import (
     bundle,
     fake_client,
     is_alive,
+    kill_worker,
     oblique_volume,
     python_environment,
+    run_until,
     shared_blocks,
     wait_until,
 )
@@ -91,6 +93,33 @@ def test_worker_killed_from_outside(client):
         job.wait(60)
     assert client.worker_pid is None
     assert client.apply(oblique_volume(), bundle("identity")).wait(60).provenance["PID"] != str(pid)
+
+
+@pytest.mark.parametrize("ask", ["start", "ping", "devices"])
+def test_worker_killed_from_outside_before_it_is_asked_something(client, ask):
+    """What is asked must not start another worker over the end of the one with the job, which nobody would hear of."""
+    job = client.apply(oblique_volume(), bundle("stuck"))
+    run_until(client, job, "stuck")
+    kill_worker(client)
+    answers = []
+    with contextlib.suppress(WorkerError):
+        client.devices(answers.append) if ask == "devices" else getattr(client, ask)()
+    with pytest.raises(WorkerError, match="killed by signal 9"):
+        job.wait(60)
+    assert len(answers) == (ask == "devices")
+    client.apply(oblique_volume(), bundle("identity")).wait(60)
+
+
+def test_a_question_is_asked_of_the_worker_that_replaces_a_dead_one(client):
+    client.ping()
+    os.kill(client.worker_pid, signal.SIGSTOP)
+    answers = []
+    client.devices(answers.append)
+    kill_worker(client)
+    client.apply(oblique_volume(), bundle("identity")).wait(60)
+    while not answers:
+        client.pump(10)
+    assert len(answers) == 1
 
 
 def test_worker_that_died_while_idle_is_replaced_unnoticed(client):

@@ -139,6 +139,55 @@ def test_colors(tmp_path):
     assert np.array_equal(made.pixel_array, array[0])
 
 
+@pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 192", "GB18030"])
+def test_textsOfTheSourceKeepTheirLetters(tmp_path, charset):
+    """Those within a sequence too, which pydicom keeps as the bytes they are in the file."""
+    (first, *_others) = source_series(tmp_path / "source")
+    first.SpecificCharacterSet, first.PatientName = charset, "Müller^Änne"
+    machine = pydicom.Dataset()
+    machine.Manufacturer, machine.InstitutionName = "Größe", "Universität"
+    first.ContributingEquipmentSequence = [machine]
+    first.save_as(tmp_path / "first.dcm")
+    (path, *_) = write_derived_series(
+        oblique_volume(), tmp_path / "made", FACTS, [pydicom.dcmread(tmp_path / "first.dcm")]
+    )
+    made = pydicom.dcmread(path)
+    earlier, ours = made.ContributingEquipmentSequence
+    assert (str(made.PatientName), earlier.InstitutionName, ours.Manufacturer) == (
+        "Müller^Änne",
+        "Universität",
+        "MedGAN",
+    )
+
+
+def test_sourcesAgainstTheStandard(tmp_path):
+    """What scanners and anonymizers leave out or get wrong is left out; the rest is exported."""
+    volume = oblique_volume()
+    for number, (keyword, value) in enumerate(
+        (("PatientWeight", b"80 kg "), ("PatientSize", b"1,80"), ("ImagePositionPatient", b"1\\\\3 "),
+         ("ImagePositionPatient", b"a\\b\\c "), ("SOPClassUID", None), ("SeriesNumber", b"2147483647"),
+         ("PatientPosition", None), ("SeriesNumber", b"first "))
+    ):  # fmt: skip
+        (first, *_others) = source_series(tmp_path / f"source{number}", PatientName="Doe^Jane")
+        tag = pydicom.tag.Tag(keyword)
+        first.pop(tag, None)
+        if value is not None:
+            kind = pydicom.datadict.dictionary_VR(tag)
+            first._dict[tag] = pydicom.dataelem.RawDataElement(tag, kind, len(value), value, 0, False, True)
+        (path, *_) = write_derived_series(volume, tmp_path / f"made{number}", FACTS, [first], description="a\\b\nc")
+        made = pydicom.dcmread(path)
+        assert (str(made.PatientName), made.SeriesDescription) == ("Doe^Jane", "a/b c")
+        assert "PatientPosition" in made and ("SourceImageSequence" in made) == (keyword != "SOPClassUID")
+        assert 0 < made.SeriesNumber < 2**31
+
+
+def test_tagsThatDicomCannotHoldAreOneSentence(tmp_path):
+    for tags in ({"SeriesNumber": "first"}, {"PatientWeight": "80 kg"}):
+        with pytest.raises(InputError, match="that DICOM can hold; correct it"):
+            write_derived_series(oblique_volume(), tmp_path / "made", FACTS, tags=tags)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_everyValueIsWhatTheStandardTakes(tmp_path):
     """pydicom's own check of every value against its value representation, on reading."""
     sources = source_series(tmp_path / "source", PatientName="Müller^Änne")
@@ -165,6 +214,7 @@ def test_everyValueIsWhatTheStandardTakes(tmp_path):
         (Volume(np.full((2, 3, 4), np.nan, np.float32)), "no number"),
         (Volume(np.full((2, 3, 4), 4e4, np.float32), units="HU", modality="CT"), None),
         (Volume(np.full((2, 3, 4), -4e4, np.float32), units="HU", modality="CT"), "16 bits"),
+        (Volume(np.array([[[-1.7e308, 1.7e308]]])), "too far apart"),
         (Volume(np.zeros((2, 3, 4, 3), np.float32) + 300), "0 to 255"),
         (Volume(np.zeros((2, 3, 4, 2), np.float32)), "components"),
         (Volume(np.zeros((2, 3, 4)), Geometry(directions=[[1, 0, 0], [0, 1, 0.3], [0, 0, 0.954]])), "perpendicular"),
@@ -178,6 +228,21 @@ def test_whatDicomCannotHoldIsOneSentence(tmp_path, volume, words):
     with pytest.raises(InputError, match=words):
         write_derived_series(volume, tmp_path / "made", FACTS)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_datesAsPeopleWriteThem(tmp_path):
+    tags = {"PatientBirthDate": "1990-01-31", "StudyID": "7"}
+    made = pydicom.dcmread(write_derived_series(oblique_volume(), tmp_path / "made", FACTS, tags=tags)[0])
+    assert (made.PatientBirthDate, made.StudyID) == ("19900131", "7")
+    for keyword, value in (("PatientBirthDate", "31 January"), ("StudyID", "7" * 17), ("StudyInstanceUID", "1.a")):
+        with pytest.raises(InputError, match=keyword):
+            write_derived_series(oblique_volume(), tmp_path / "no", FACTS, tags={keyword: value})
+    assert not (tmp_path / "no").exists()
+
+
+def test_aWindowThatIsNoneIsReplaced(tmp_path):
+    paths = write_derived_series(oblique_volume(), tmp_path / "made", FACTS, window=(float("nan"), 1.0))
+    assert pydicom.dcmread(paths[0]).WindowWidth == 400
 
 
 def test_aFolderInUseIsLeftAlone(tmp_path):

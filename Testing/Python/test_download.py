@@ -26,6 +26,15 @@ class Server(http.server.BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "ftp://example.invalid/model.zip")
             self.end_headers()
+        elif self.path in ("/around", "/nowhere"):
+            self.send_response(302)
+            self.send_header("Location", "/around" if self.path == "/around" else "http://[::1")
+            self.end_headers()
+        elif self.path in ("/superscript", "/endless"):
+            self.send_response(200)
+            self.send_header("Content-Length", "\u00b2" if self.path == "/superscript" else "9" * 5000)
+            self.end_headers()
+            self.wfile.write(CONTENT)
         elif self.path in ("/model.zip", "/cut", "/unsized"):
             self.send_response(200)
             if self.path != "/unsized":
@@ -80,12 +89,21 @@ class DownloadTest(unittest.TestCase):
             self.fetch(name)
             self.assertEqual(self.path.read_bytes(), CONTENT)
 
+    def test_sizes_that_are_none(self):
+        for name in ("superscript", "endless"):
+            self.fetch(name)
+            self.assertEqual(self.path.read_bytes(), CONTENT)
+
     def test_refusals_leave_nothing(self):
         self.assertRefused("no file at .*404", "absent")
         self.assertRefused("refuses .*403", "secret")
         self.assertRefused("is not the one that was meant .*" + SHA256, "model.zip", sha256="0" * 64)
         self.assertRefused("broke off", "cut")
         self.assertRefused("sends on to ftp://", "elsewhere")
+        self.assertRefused("infinite loop", "around")
+        self.assertRefused("no address to download from", "nowhere")
+        for name in ("mod\u00e8le.zip", "a model.zip", "model\n.zip"):
+            self.assertRefused("no address to download from", name)
         self.assertRefused("64 hexadecimal digits", "model.zip", sha256="abc")
         with mock.patch.object(module, "MOST_BYTES", 10_000):
             self.assertRefused("larger than any model", "unsized")
@@ -104,6 +122,11 @@ class DownloadTest(unittest.TestCase):
         for url in (f"{self.address}/model.zip", "file:///etc/hostname", "model.zip", "https://", "https://[1"):
             with self.assertRaisesRegex(InputError, "begin with https://"):
                 download(url, self.path, SHA256)
+
+    def test_names_no_computer_can_have(self):
+        for host in ("ex..ample", "a" * 70 + ".org", "127.0.0.1:port"):
+            with self.assertRaisesRegex(InputError, "no address to download from"):
+                download(f"http://{host}/model.zip", self.path, SHA256, schemes=("http",))
 
     def test_nobody_there(self):
         with http.server.HTTPServer(("127.0.0.1", 0), Server) as server:

@@ -203,10 +203,11 @@ class Importing(Folder):
             (flat, description(colour="blue"), "entry 'colour' that means nothing"),
             (flat, description(network={"dimension": 2}), "entry 'dimension' that means nothing"),
             (flat, description(network=[2]), "must be an object"),
-            (flat, description(network={"dimensions": 4}), "dimensions of 2 or 3"),
+            (flat, description(network={"dimensions": 4}), "dimensions 4, which must be 2 or 3"),
             (flat, description(network={**two, "multiple": [1, 0, 16]}), "positive whole numbers"),
-            (flat, description(network={**two, "multiple": 16}), "where three numbers belong"),
+            (flat, description(network={**two, "multiple": 16}), "multiple 16, which must be three"),
             (flat, description(network={**two, "in_channels": 3}), "intensity scaling gives 1"),
+            (flat, description(network={**two, "halo": [0, 0, 1]}), "further than the 0 voxels along j"),
             (flat, description(task="upscaling"), "no task 'upscaling'.*custom"),
             (flat, description(name="../escape"), "none for a folder"),
             (flat, description(intensity={"kind": "magic"}), "not known to this version"),
@@ -226,6 +227,31 @@ class Importing(Folder):
             (self.folder / "notes.txt", example, "no network to import"),
             (self.folder / "absent.onnx", example, "no file"),
         )
+        wrong = {
+            "context": (-1, "a", 1.5), "out_channels": (0, None, True), "halo": (0, [1], [-1, 0, 0], [1.5, 0, 0]),
+            "planes": ([], 0, [3], [0, 0], [[0]]), "spacing_mm": ([1, 2], [0, 1, 1], ["a", 1, 1]), "canonical": (1, []),
+            "multiple": ([10**6] * 3,),
+        }  # fmt: skip
+        sentences = {"multiple": "not enough memory"}
+        cases += tuple(
+            (flat, description(network={**two, name: value}), sentences.get(name, f"the network has {name}"))
+            for name, values in wrong.items()
+            for value in values
+        )
+        twice = {"dimensions": 2, "scale": [1, 2, 2]}
+        cases += (
+            (fine, description(network={**twice, "canonical": True}), "works on the grid of its source"),
+            (fine, description(network={**twice, "spacing_mm": [1, 1, 1]}), "works on the grid of its source"),
+            (fine, description(network=twice, target={"residual": True}), "cannot be compared with its source"),
+            (flat, description(network={**two, "scale": [2, 1, 1]}), "slices between slices"),
+            (flat, description(channels=0), "channels is 0"),
+            (flat, description(target={"channels": -1}), "the target has channels -1"),
+            (flat, description(target={"channels": "a"}), "the target has channels 'a'"),
+            (flat, description(target={"scale": {"kind": "percentiles"}}), "correct 'channels'"),
+            (flat, description(intensity={"kind": "percentiles", "low": "a"}), "does not fit"),
+            (flat, description(fingerprint={"spacing_mm": [1, 2]}), "cannot be used"),
+            (flat, description(fingerprint={"field_of_view_mm": [[1, 2], [3, 4]]}), "two triples in mm"),
+        )
         for network, stated, words in cases:
             with self.assertRaisesRegex(MedGANError, words) as caught:
                 import_network(network, stated, self.folder / "new")
@@ -233,6 +259,26 @@ class Importing(Folder):
             self.assertEqual(sorted(self.folder.iterdir()), before, words)
         with self.assertRaisesRegex(InputError, "already a folder"):
             import_network(flat, example, self.folder)
+
+    def test_a_program_that_writes_files_is_not_run(self):
+        victim = self.folder / "victim"
+        victim.write_text("precious")
+
+        class Writer(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.path = str(victim)
+
+            def forward(self, image):
+                return image + torch.from_file(self.path, shared=True, size=1, dtype=torch.float32).fill_(7.0)
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.script(Writer()).save(str(self.folder / "writer.ts"))
+        with self.assertRaisesRegex(BundleError, "reads or writes files on its own"):
+            import_network(self.folder / "writer.ts", description(), self.folder / "new")
+        self.assertEqual(victim.read_text(), "precious")
+        self.assertFalse((self.folder / "new").exists())
 
     def test_description_from_a_file(self):
         path = self.folder / "manifest.json"

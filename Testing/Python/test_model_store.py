@@ -45,9 +45,9 @@ class StoreTest(unittest.TestCase):
         metadata["medgan"].update(fields)
         file.write_text(json.dumps(metadata), encoding="utf-8")
 
-    def pack(self, name="model.zip", prefix="mine/", extra=(), leave_out=()):
+    def pack(self, name="model.zip", prefix="mine/", extra=(), leave_out=(), method=zipfile.ZIP_DEFLATED):
         path = self.folder / name
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+        with zipfile.ZipFile(path, "w", method) as archive, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for file in sorted(self.source.rglob("*")):
                 inner = file.relative_to(self.source).as_posix()
@@ -156,12 +156,13 @@ class Installing(StoreTest):
         (self.store / "mine").mkdir(parents=True)
         (self.store / "mine" / "thesis.txt").write_text("years of work")
         self.assertRefused("in the way", install_folder, self.source, replace=True)
-        self.edit(self.source, name="trained")
+        self.edit(self.source, name="trained")  # would take the folder of those trained here
+        self.assertRefused("no name for a folder", install_folder, self.source)
         shutil.copytree(SHIPPED / "denoise-ct-multi", model_store.trained_folder() / "run")
-        self.assertRefused("in the way", install_folder, self.source, replace=True)
+        self.assertRefused("no name for a folder", install_folder, self.source, replace=True)
 
     def test_bad_bundles(self):
-        for name in ("../escape", "/absolute", "a/b", "", "CON.", ".hidden"):
+        for name in ("../escape", "/absolute", "a/b", "", "CON.", ".hidden", "nul", "Com1.net", "trained", "Trained"):
             self.edit(self.source, name=name)
             self.assertRefused("no name for a folder", install_folder, self.source, kind=BundleError)
         self.edit(self.source, name="mine")
@@ -190,6 +191,17 @@ class Installing(StoreTest):
             bomb = self.pack(extra=(("mine/docs/bomb.txt", b"\0" * (4 << 20)),))
             self.assertLess(bomb.stat().st_size, 3 << 20)
             self.assertRefused("larger when unpacked", install_zip, bomb)
+        with mock.patch.object(model_store, "_MOST_TEXT_BYTES", 1 << 20):
+            long = self.pack(extra=(("mine/docs/long.txt", b"\0" * (2 << 20)),))
+            self.assertRefused("larger when unpacked", install_zip, long)
+        packed = self.pack("lzma.zip", method=zipfile.ZIP_LZMA)
+        content = bytearray(packed.read_bytes())
+        start = content.index(b"configs/metadata.json") + 40
+        content[start : start + 40] = bytes(40)
+        packed.write_bytes(content)
+        self.assertRefused("lzma.zip is damaged", install_zip, packed)
+        deep = self.pack(leave_out=("configs/metadata.json",), extra=(("mine/configs/metadata.json", "[" * 200_000),))
+        self.assertRefused("no readable 'medgan' section", install_zip, deep)
         content = self.pack().read_bytes()
         (self.folder / "cut.zip").write_bytes(content[: len(content) // 2])
         self.assertRefused("cut.zip is damaged", install_zip, self.folder / "cut.zip")
@@ -282,6 +294,7 @@ class CommandLine(StoreTest):
             (("install", "ftp://example.org/model.zip", "--sha256", "0" * 64), 2, "begin with https"),
             (("install", self.folder / "absent.zip"), 2, "no file"),
             (("install", self.pack(), "--sha256", "0" * 64), 2, "SHA-256 is"),
+            (("install", self.source, "--sha256", "0" * 64), 2, "this is a folder"),
         )
         for arguments, expected, words in cases:
             code, output, errors = self.medgan("bundle", *arguments)

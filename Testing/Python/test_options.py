@@ -215,6 +215,17 @@ class Reference(unittest.TestCase):
         between = (whole.array.astype(int) + volume.array) / 2
         self.assertLessEqual(np.abs(half - between).max(), 1)
 
+    def test_finer_slides_and_images_that_are_colored(self):
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        colored = Bundle.create_identity(folder / "colored", "custom", target={"channels": 3, "modality": "SM"})
+        self.assertNotIn("reference", available(colored.manifest))
+        spec = NetworkSpec(dimensions=2, scale=(1, 2, 2))
+        finer = Bundle.create_identity(folder / "finer", "custom", channels=3, network=spec)
+        volume = slide((1, 80, 90))
+        made = Synthesizer(finer)(volume, reference=self.reference).volume.array
+        expected = Synthesizer(self.bundle)(volume, reference=self.reference).volume.array
+        np.testing.assert_array_equal(made[:, ::2, ::2], expected)
+
     def test_glass_alone_is_refused(self):
         glass = Volume(np.full((1, 64, 64, 3), 244, np.uint8), modality="SM")
         with self.assertRaisesRegex(InputError, "hardly any tissue"):

@@ -1,6 +1,7 @@
 """Spread: the standard deviation over flips, dropout samples and ensembles, which never changes the image."""
 
 import dataclasses
+import shutil
 import tempfile
 import unittest
 from itertools import chain, combinations
@@ -48,6 +49,14 @@ class MomentsTest(unittest.TestCase):
         expected = np.sqrt(variance.mean(axis=-1) if colors else variance)
         np.testing.assert_allclose(moments.deviation(), expected, atol=2e-3)
         np.testing.assert_allclose(moments.mean, results.mean(axis=0, dtype=np.float64), atol=2e-3)
+
+    def test_values_of_more_digits_than_it_keeps(self):
+        """Voxels of 32 bits come as double numbers, which must not make a variance of less than nothing."""
+        values = np.random.default_rng(0).normal(1.0, 1e-8, (2, 3, 40))
+        moments, where = Moments(values.shape), (slice(0, 2), slice(0, 3), slice(0, 40))
+        for moments.count in (1, 2, 3):
+            moments.add(where, values)
+        np.testing.assert_array_equal(moments.deviation(), 0)
 
 
 class Flips(unittest.TestCase):
@@ -97,6 +106,12 @@ class Flips(unittest.TestCase):
             expected = np.std(variants, axis=0, dtype=np.float64)
             self.assertGreater(expected.mean(), 1e-3 * np.ptp(variants[0]))
             np.testing.assert_allclose(spread, expected, atol=2e-4 * np.ptp(variants[0]))
+
+    def test_images_of_one_voxel_along_an_axis(self):
+        bundle = untrained("contrast-ct", base_width=4, working_spacing_mm=0.0)
+        for shape in ((1, 24, 20), (24, 20, 1), (1, 1, 24)):
+            _image, spread = self.spread(bundle, ct(shape))
+            self.assertTrue(np.isfinite(spread).all())
 
     def test_tiles_and_regions_do_not_show(self):
         bundle, volume = untrained("denoise-ct", residual=False, base_width=4, depth=2), ct((3, 75, 66), np.float32)
@@ -238,6 +253,19 @@ class Ensembles(unittest.TestCase):
         part = synthesizer(volume, strength=0.8, spread="ensemble", ensemble=folders, region=region)
         np.testing.assert_allclose(part.spread.array, result.spread.array[region.slices], atol=0.01)
         self.assertEqual(synthesizer._members, loaded)  # not loaded again
+
+    def test_a_member_that_was_trained_anew(self):
+        volume, synthesizer = ct((2, 32, 32), np.float32), Synthesizer(self.one, "cpu")
+        place = self.folder / "member"
+        shutil.copytree(self.other.path, place)
+        asked = {"spread": "ensemble", "ensemble": (str(place),)}
+        before = synthesizer(volume, **asked).spread.array
+        shutil.rmtree(place)
+        shutil.copytree(self.identity.path, place)
+        after = synthesizer(volume, **asked).spread.array
+        expected = Synthesizer(self.one, "cpu")(volume, **asked).spread.array
+        np.testing.assert_array_equal(after, expected)
+        self.assertGreater(np.abs(after - before).max(), 1.0)
 
     def test_members_that_do_something_else(self):
         volume, synthesizer = ct((2, 16, 16)), Synthesizer(self.one, "cpu")

@@ -110,6 +110,8 @@ def run(arguments: argparse.Namespace) -> None:
     outputs = [path for path in outputs if path is not None]
     for path in outputs:
         check_output(path, arguments.input if arguments.input.exists() else None)
+        if arguments.reference is not None and arguments.reference.exists():
+            check_output(path, arguments.reference)
     if len({path.resolve() for path in outputs}) < len(outputs):
         raise InputError("Two of OUTPUT, --second-output and --spread-output are the same file; give other names.")
     from ..bundle_search import resolve

@@ -131,6 +131,8 @@ def run_install(arguments: argparse.Namespace) -> None:
         with Progress() as progress:
             entry = install_url(source, arguments.sha256, progress=progress, replace=replace)
     elif Path(source).is_dir():
+        if arguments.sha256 is not None:
+            raise InputError("--sha256 is the checksum of a zip file, and this is a folder; leave it out.")
         entry = install_folder(source, replace=replace)
     else:
         entry = install_zip(source, replace=replace, sha256=arguments.sha256)
