@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import slicer
+from MedGANSynthesisLib.startup import extendSlicer
 from MedGANSynthesisLib.SynthesisLogic import SynthesisLogic
 from MedGANSynthesisLib.SynthesisParameterNode import SynthesisParameterNode
 from slicer.i18n import tr as _
@@ -39,30 +40,7 @@ class MedGANSynthesis(ScriptedLoadableModule):
         self.parent.acknowledgementText = _(
             "MedGAN reimplements published methods; each model card names the publication and the training data."
         )
-        slicer.app.connect("startupCompleted()", registerSampleData)
-        slicer.app.connect("startupCompleted()", registerSubjectHierarchyPlugin)
-        slicer.app.connect("startupCompleted()", registerDicomPlugin)
-
-
-def registerSampleData() -> None:
-    """Offer volumes to try the effects on in the Sample Data module."""
-    from MedGANSynthesisLib.sampleData import registerSampleData
-
-    registerSampleData()
-
-
-def registerSubjectHierarchyPlugin() -> None:
-    """Offer "Synthesize..." in the context menu of volumes."""
-    from MedGANSynthesisLib.subjectHierarchy import registerSubjectHierarchyPlugin
-
-    registerSubjectHierarchyPlugin()
-
-
-def registerDicomPlugin() -> None:
-    """Offer the export of synthetic volumes as derived DICOM series."""
-    from MedGANSynthesisLib.MedGANDICOMPlugin import registerDicomPlugin
-
-    registerDicomPlugin()
+        slicer.app.connect("startupCompleted()", extendSlicer)
 
 
 class MedGANSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -73,8 +51,8 @@ class MedGANSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         panel: the ``Panel``; ``panel.parameters`` is the parameter node while the module is shown.
     """
 
-    logic = None
-    panel = None
+    logic = panel = None
+    _root = None
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -102,19 +80,24 @@ class MedGANSynthesisWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.onSceneEnds()  # after a reload of the module nobody enters it
 
     def cleanup(self) -> None:
-        """Leave nothing behind: no job, no observer, no process, no shared memory."""
+        """Leave nothing behind: no job, no observer, no process, no shared memory; also after half a ``setup``."""
         self.removeObservers()
-        self.panel.cleanup()
-        self.logic.stopEngine()
-        self._root.deleteLater()  # a reload would only hide it, and its selectors would go on following the scene
+        if self.panel is not None:
+            self.panel.cleanup()
+        if self.logic is not None:
+            self.logic.stopEngine()
+        if self._root is not None:
+            self._root.deleteLater()  # a reload would only hide it, and its selectors would go on following the scene
 
     def enter(self) -> None:
         """The user opens the module."""
-        self.initializeParameterNode()
+        if self.panel is not None:
+            self.initializeParameterNode()
 
     def exit(self) -> None:
         """The user opens another module; a running job goes on."""
-        self.panel.setParameterNode(None)
+        if self.panel is not None:
+            self.panel.setParameterNode(None)
 
     def synthesize(self, volumeNode) -> None:
         """Choose a volume to work on, as "Synthesize..." in the subject hierarchy does."""

@@ -11,10 +11,10 @@ from medgan.provenance import SYNTHETIC
 from medgan.volume import Volume
 from slicer.i18n import tr as _
 
+from .attributes import ATTRIBUTE_PREFIX, NOTE_ATTRIBUTE
 from .displays import copyDisplay, followDisplay, spreadDisplay
 from .History import History, Step
 from .nodes import (
-    ATTRIBUTE_PREFIX,
     Contents,
     clearAttributes,
     geometryOfNode,
@@ -129,7 +129,7 @@ class Gate:
         try:
             with slicer.util.NodeModify(node):
                 _refill(node, image)
-                node.SetAttribute(ATTRIBUTE_PREFIX + "Note", SYNTHETIC)
+                node.SetAttribute(NOTE_ATTRIBUTE, SYNTHETIC)
                 node.SetAndObserveTransformNodeID(sourceNode.GetTransformNodeID())
                 followDisplay(node, prepared)
         except Exception as error:

@@ -1,6 +1,7 @@
 """MedGANDICOMPlugin: exports synthetic volumes as DICOM that says so, from Slicer's own DICOM export dialog.
 
-Slicer's own exporter would call the image original and primary.
+Slicer's own exporter would call the image original and primary. Slicer imports this file when it starts, so what does
+the work is imported when there is something to export.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ from DICOMLib import DICOMPlugin
 from medgan.errors import MedGANError
 from slicer.i18n import tr as _
 
-from .nodes import ATTRIBUTE_PREFIX, IMAGE_CLASSES, Contents, modalityAndUnits, nodeName, volumeFromNode
-from .sourceImages import frameOfReferenceUID, sourceHeaders
+from .attributes import ATTRIBUTE_PREFIX, IMAGE_CLASSES
 
 _CONFIDENCE = 0.95  # above Slicer's exporter of scalar volumes (0.5)
 
@@ -27,6 +27,8 @@ class MedGANDICOMPlugin(DICOMPlugin):
 
     def examineForExport(self, subjectHierarchyItemID: int) -> list:
         """The ways in which an item of the subject hierarchy can be exported: one for a synthetic image, else none."""
+        from .nodes import modalityAndUnits, nodeName
+
         node = slicer.mrmlScene.GetSubjectHierarchyNode().GetItemDataNode(subjectHierarchyItemID)
         if not isExportable(node):
             return []
@@ -55,6 +57,9 @@ class MedGANDICOMPlugin(DICOMPlugin):
 
     def _export(self, exportable) -> None:
         from medgan.dicom_write import write_derived_series
+
+        from .nodes import Contents, nodeName, volumeFromNode
+        from .sourceImages import frameOfReferenceUID, sourceHeaders
 
         node = slicer.mrmlScene.GetSubjectHierarchyNode().GetItemDataNode(exportable.subjectHierarchyItemID)
         if node is None or node.GetTransformNodeID():
@@ -102,6 +107,8 @@ def registerDicomPlugin() -> None:
 
 
 def _sourceModality(node) -> str:
+    from .sourceImages import sourceHeaders
+
     sources = sourceHeaders(node)
     if sources:
         return str(sources[0].get("Modality", ""))

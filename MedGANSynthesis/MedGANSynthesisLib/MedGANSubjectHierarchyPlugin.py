@@ -51,7 +51,7 @@ class MedGANSubjectHierarchyPlugin(AbstractScriptedSubjectHierarchyPlugin):
 
 def _image(itemID):
     """The gray-value or color volume of an item, None if it has none or the volume has no voxels."""
-    from MedGANSynthesisLib.nodes import IMAGE_CLASSES
+    from MedGANSynthesisLib.attributes import IMAGE_CLASSES
 
     hierarchy = slicer.mrmlScene.GetSubjectHierarchyNode()
     node = hierarchy.GetItemDataNode(itemID) if itemID and hierarchy is not None else None

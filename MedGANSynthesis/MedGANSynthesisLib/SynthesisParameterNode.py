@@ -54,7 +54,7 @@ class SynthesisParameterNode:
     outputVolume - takes the result; None creates a new volume
     inPlace - overwrite the source instead
     previewMode, previewRoi, previewOpacity - what is shown before anything is applied
-    syntheticAnnotation - write "SYNTHETIC" into the corner of slice views that show a synthetic volume
+    syntheticAnnotation - write "SYNTHETIC" over slice views that show a synthetic volume
     """
 
     sourceVolume: vtkMRMLScalarVolumeNode

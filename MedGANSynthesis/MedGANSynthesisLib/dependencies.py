@@ -42,6 +42,18 @@ def ensureEngineDependencies(requirementsPath: str = REQUIREMENTS, bundle=None, 
     ensureTorch()
 
 
+def engineDependenciesInstalled(requirementsPath: str = REQUIREMENTS, bundle=None) -> bool:
+    """Whether ``ensureEngineDependencies`` would find nothing to do."""
+    from slicer import packaging
+
+    if slicer.app.testingEnabled():
+        return True
+    needed = requirements(requirementsPath, bundle is not None and bundle.manifest.generator == "onnx")
+    if not packaging.pip_check(needed):
+        return False
+    return (_torchSeen and torchInstalled()) or TorchInstallation.find().state == TorchState.Usable
+
+
 def requirements(requirementsPath: str, onnx: bool) -> list:
     """The packages that are needed beside PyTorch, as ``packaging.requirements.Requirement``."""
     from slicer import packaging

@@ -11,9 +11,8 @@ from medgan.errors import InputError
 from medgan.volume import Geometry, Volume
 from slicer.i18n import tr as _
 
-ATTRIBUTE_PREFIX = "MedGAN."
+from .attributes import ATTRIBUTE_PREFIX, IMAGE_CLASSES
 
-IMAGE_CLASSES = ("vtkMRMLScalarVolumeNode", "vtkMRMLVectorVolumeNode")  # not their subclasses: labels, diffusion
 _HOUNSFIELD = ("[hnsf'U]", "UCUM", "Hounsfield unit")
 _ATTENUATION = ("112031", "DCM", "Attenuation Coefficient")
 

@@ -30,13 +30,14 @@ class Sample:
     """What is offered for an effect.
 
     Attributes:
-        effectKey: the effect it is for. title: text below the picture, translated. files: what is loaded.
+        effectKey: the effect it is for. files: what is loaded.
+        name: what scripts ask for, so it is the same in all languages; Slicer shows it below the picture.
         thumbnail: picture in ``Resources/Icons``; '' takes the one that Slicer has for a node of this name.
         loadFileProperties: for Slicer's file reader.
     """
 
     effectKey: str
-    title: str
+    name: str
     files: tuple[SampleFile, ...]
     thumbnail: str = ""
     loadFileProperties: dict[str, Any] = field(default_factory=dict)
@@ -49,18 +50,13 @@ def samples() -> list[Sample]:
     without contrast medium is from TotalSegmentator (Apache-2.0), the slides are by M. Veta (BSD).
     """
     return [
-        Sample("denoise-ct", _("Denoise CT:\nchest"), (_CT_CHEST,)),
-        Sample(
-            "contrast-ct",
-            _("Contrast CT:\nabdomen without contrast medium"),
-            (_CT_ABDOMEN,),
-            "SampleData-ContrastCT.png",
-        ),
-        Sample("superres-mr", _("Super-resolution MR:\nhead"), (_MR_HEAD,)),
-        Sample("mr-to-ct", _("MR to CT:\nhead, with its CT"), (_MR_BRAIN, _CT_BRAIN)),
+        Sample("denoise-ct", "Denoise CT", (_CT_CHEST,)),
+        Sample("contrast-ct", "Contrast CT", (_CT_ABDOMEN,), "SampleData-ContrastCT.png"),
+        Sample("superres-mr", "Super-resolution MR", (_MR_HEAD,)),
+        Sample("mr-to-ct", "MR to CT", (_MR_BRAIN, _CT_BRAIN)),
         Sample(
             "stain",
-            _("Stain transfer:\nslide and reference"),
+            "Stain transfer",
             (_SLIDE, _REFERENCE),
             "SampleData-StainTransfer.png",
             {"singleFile": True},
@@ -76,7 +72,7 @@ def registerSampleData() -> None:
     for sample in samples():
         SampleDataLogic.registerCustomSampleDataSource(
             category=CATEGORY,
-            sampleName=sample.title,
+            sampleName=sample.name,
             uris=[_uri(file) for file in sample.files],
             fileNames=[file.fileName for file in sample.files],
             nodeNames=[file.nodeName for file in sample.files],

@@ -11,6 +11,14 @@ ENLARGED = 2.5
 GAP, HEAD, LINE = 12, 36, 22
 PANEL_COLORS = 128  # of the 256 of the palette
 
+_PLACES = {  # as VTK counts them
+    0: qt.Qt.AlignLeft | qt.Qt.AlignBottom,
+    1: qt.Qt.AlignRight | qt.Qt.AlignBottom,
+    2: qt.Qt.AlignLeft | qt.Qt.AlignTop,
+    3: qt.Qt.AlignRight | qt.Qt.AlignTop,
+    7: qt.Qt.AlignHCenter | qt.Qt.AlignTop,
+}
+
 
 def sliceImage(sliceLogic):
     """What a slice view shows, as an RGB array (rows from the top): the output of its reslicing and blending."""
@@ -23,14 +31,14 @@ def sliceImage(sliceLogic):
 
 
 def cornerTexts(sliceView):
-    """What stands in the corners of a slice view: {index of the corner as VTK counts: text}."""
+    """What stands in the corners and at the upper edge of a slice view: {place as VTK counts: text}."""
     texts = {}
     renderers = sliceView.renderWindow().GetRenderers()
     for index in range(renderers.GetNumberOfItems()):
         props = renderers.GetItemAsObject(index).GetViewProps()
         for annotation in (props.GetItemAsObject(number) for number in range(props.GetNumberOfItems())):
             if annotation.IsA("vtkCornerAnnotation") and annotation.GetVisibility():
-                texts |= {corner: annotation.GetText(corner) for corner in range(4) if annotation.GetText(corner)}
+                texts |= {place: annotation.GetText(place) for place in _PLACES if annotation.GetText(place)}
     return texts
 
 
@@ -96,15 +104,12 @@ def _write(painter, x, y, width, text, points, bold=False):
 
 
 def _corner(painter, x, y, corner, text):
-    """VTK counts the corners lower left, lower right, upper left, upper right."""
-    horizontal = qt.Qt.AlignRight if corner % 2 else qt.Qt.AlignLeft
-    vertical = qt.Qt.AlignTop if corner > 1 else qt.Qt.AlignBottom
     font = qt.QFont(painter.font())
     font.setPointSize(10)
     font.setBold(True)
     painter.setFont(font)
     painter.setPen(qt.QColor("#ffd23f"))
-    painter.drawText(qt.QRect(x + 6, y + 4, TILE - 16, TILE - 12), int(horizontal | vertical), text)
+    painter.drawText(qt.QRect(x + 6, y + 4, TILE - 16, TILE - 12), int(_PLACES[corner]), text)
 
 
 def _save(canvas, path, panelWidth):

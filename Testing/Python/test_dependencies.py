@@ -147,6 +147,21 @@ class DependenciesTest(unittest.TestCase):
         with mock.patch.object(dependencies, "ensurePackages", side_effect=AssertionError):
             dependencies.ensureEngineDependencies("no-such-file")
 
+    def test_lookedUpWithoutAQuestion(self):
+        find = TorchInstallation.find
+        with (
+            mock.patch.object(slicer, "app", types.SimpleNamespace(testingEnabled=lambda: False)),
+            mock.patch.object(TorchInstallation, "find", lambda: find(self.folder)),
+            mock.patch.object(dependencies, "_torchSeen", False),
+            mock.patch.object(slicer.packaging, "pip_check", return_value=True) as check,
+            mock.patch.object(slicer.packaging, "pip_ensure", side_effect=AssertionError),
+        ):
+            self.assertFalse(dependencies.engineDependenciesInstalled())
+            writeTorch(self.folder)
+            self.assertTrue(dependencies.engineDependenciesInstalled())
+            check.return_value = False
+            self.assertFalse(dependencies.engineDependenciesInstalled())
+
     def test_declinedPackagesAreOneSentence(self):
         declines = mock.patch.object(slicer.packaging, "pip_ensure", side_effect=RuntimeError("User\ndeclined"))
         with declines, self.assertRaisesRegex(MedGANError, "were not installed: User declined"):

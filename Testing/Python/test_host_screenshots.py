@@ -18,6 +18,7 @@ class SliceImageTest(unittest.TestCase):
     def setUp(self):
         slicer.mrmlScene.Clear(0)
         self.red = slicer.app.layoutManager().sliceWidget("Red")
+        self.red.mrmlSliceNode().SetOrientation("Axial")  # other tests may have turned it
 
     def testRowsRunFromAnteriorToPosterior(self):
         array = np.zeros((3, 20, 20), np.uint8)

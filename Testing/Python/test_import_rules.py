@@ -71,6 +71,11 @@ for name in ("i18n", "ScriptedLoadableModule", "parameterNodeWrapper", "util"):
     sys.modules["slicer." + name] = Stub(name)
 """
 
+STUB_OF_VTK = """
+vtk = sys.modules["vtk"] = Stub("vtk")
+vtk.calldata_type = lambda kind: lambda function: function
+"""
+
 
 def importedBy(modules, prelude="import sys"):
     """The top-level packages a fresh interpreter of this kind has loaded after importing some modules."""
@@ -114,6 +119,13 @@ class ImportRulesTest(unittest.TestCase):
         loaded = importedBy([*modules, *ENGINE_IN_SLICER], STUBS)
         self.assertIn("medgan", loaded)
         self.assertEqual(loaded & (HEAVY_MODULES | LATE_MODULES), set())
+
+    def test_whatSlicersStartWaitsForIsLight(self):
+        parts = ["sampleData", "startup", "subjectHierarchy", "MedGANDICOMPlugin", "preview.SyntheticMark"]
+        modules = ["MedGANSynthesis", *(f"MedGANSynthesisLib.{part}" for part in parts)]
+        loaded = importedBy(modules, STUBS + STUB_OF_VTK)
+        self.assertIn("medgan", loaded)
+        self.assertNotIn("numpy", loaded)
 
     def test_applyingBringsNoTorchIntoSlicer(self):
         """The process that asks for a result never loads torch; the one that computes does, if the model needs it."""

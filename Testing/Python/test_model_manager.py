@@ -19,6 +19,7 @@ from medgan.bundle import Bundle
 from medgan.cli.bundle import EXAMPLE
 from MedGANSynthesisLib.models import ModelManagerDialog as module
 from MedGANSynthesisLib.models.ModelCard import showModelCard
+from MedGANSynthesisLib.models import modelChanges
 from MedGANSynthesisLib.models.ModelManagerDialog import ModelManagerDialog, openModelManager
 from MedGANSynthesisLib.QProcessTransport import interpreterPath
 from slicer_fixtures import processEventsUntil
@@ -66,13 +67,18 @@ class ModelManagerCase(unittest.TestCase):
         ):
             patch.start()
             self.addCleanup(patch.stop)
+        modelChanges.addObserver(self.note)
+        self.addCleanup(modelChanges.removeObserver, self.note)
+
+    def note(self):
+        self.changes.append(1)
 
     def answer(self, question, *arguments, **options):
         self.questions.append(question)
         return self.agrees
 
     def open(self, program=None):
-        manager = ModelManagerDialog(None, lambda: self.changes.append(1), program)
+        manager = ModelManagerDialog(None, program)
         manager.window.show()
         self.addCleanup(manager.window.reject)
         return manager
@@ -263,10 +269,10 @@ class ModelManagerTest(ModelManagerCase):
 
     def test_oneWindowForAllWhoAsk(self):
         parent = qt.QWidget()
-        first = openModelManager(parent, lambda: self.changes.append("first"))
-        self.assertIs(openModelManager(parent, lambda: self.changes.append("second")), first)
+        first = openModelManager(parent)
+        self.assertIs(openModelManager(parent), first)
         self.importFolder(first, self.identity())
-        self.assertEqual(self.changes, ["second"])
+        self.assertEqual(self.changes, [1])
         first.window.reject()
         second = openModelManager(parent)
         self.assertIsNot(second, first)
@@ -275,6 +281,12 @@ class ModelManagerTest(ModelManagerCase):
         self.assertIsNot(third, second)
         third.window.reject()
         self.assertIsNone(module._manager)
+
+    def test_whatAnotherModuleInstallsIsListedAtOnce(self):
+        manager = self.open()
+        Bundle.create_identity(self.store / "trained" / "new", title="New")
+        modelChanges.notify()
+        self.assertIn("New", self.rows(manager))
 
     def test_anInterpreterThatCannotBeStartedIsOneLine(self):
         manager = self.open([str(self.folder / "no-such-program")])

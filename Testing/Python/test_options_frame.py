@@ -1,6 +1,7 @@
 """The option frames: every parameter has its widget, and what is shown, stored and applied is one thing."""
 
 import dataclasses
+import gc
 import shutil
 import tempfile
 import unittest
@@ -16,7 +17,7 @@ from medgan.parameters import parameter
 from MedGANSynthesisLib import effects
 from MedGANSynthesisLib.effects.OptionsFrame import OptionsFrame
 from MedGANSynthesisLib.effects.parameters import readParameters, writeParameter
-from slicer_fixtures import addVolume, randomArray
+from slicer_fixtures import addVolume, processEventsUntil, randomArray
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,32 @@ class OptionsFrameTest(unittest.TestCase):
         self.assertIn(effect.button, frame.widget.findChildren(qt.QPushButton))
         with self.assertRaises(KeyError):
             frame.addParameter("nothing")
+
+    def test_aNumberIsTakenWhenItIsComplete(self):
+        """Each digit on the way would start a preview of its own."""
+        frame = self.frame(PlainEffect(), self.identity)
+        for name in ("offset", "radius"):
+            box = frame.editor(name)
+            box.findChild(qt.QLineEdit).text = "7"
+            self.assertEqual(self.changes, [], name)
+            box.interpretText()
+            self.assertEqual(self.changes, [name])
+            self.changes.clear()
+
+    def test_anOptionMayLeadToAnotherEffect(self):
+        """The widget whose signal is being delivered, and the frame around it, must live until that is over."""
+        frame = self.frame(PlainEffect(), self.identity)
+        button, alive = frame.effect.button, []
+
+        def leave():
+            frame.cleanup()
+            gc.collect()
+            alive.append(bool(button) and button.text == "Measure")
+
+        button.connect("clicked()", leave)
+        button.click()
+        self.assertEqual(alive, [True])
+        self.assertTrue(processEventsUntil(lambda: not button))
 
     def test_cleanedUpItLetsGo(self):
         reference = addVolume(randomArray((2, 4, 5, 3), np.uint8), hounsfield=False)

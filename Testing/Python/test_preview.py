@@ -8,12 +8,14 @@ from unittest import mock
 
 import numpy as np
 import slicer
+import vtk
 from client_fixtures import shared_blocks
 from medgan.errors import MedGANError
 from medgan.options import ApplyOptions
 from MedGANSynthesisLib import engineClient
 from MedGANSynthesisLib.preview import PreviewController as controllerFile
-from MedGANSynthesisLib.preview.PreviewController import PreviewController
+from MedGANSynthesisLib.preview import PreviewRequirements as requirementsFile
+from MedGANSynthesisLib.preview.PreviewLayers import PreviewLayers
 from MedGANSynthesisLib.SynthesisParameterNode import PreviewMode
 from preview_fixtures import TASK, PreviewCase, composite, pixels, showIn, sliceLogic, zoom
 from slicer_fixtures import (
@@ -339,6 +341,10 @@ class PreviewAroundTest(PreviewCase):
         mtime = self.node().GetImageData().GetMTime()
         self.controller.showSource(False)
         self.assertEqual(composite("Red").GetForegroundOpacity(), 0.6)
+        composite("Red").SetForegroundOpacity(0.2)
+        self.controller.setOpacity(0.6)
+        self.controller.showSource(False)
+        self.assertEqual(composite("Red").GetForegroundOpacity(), 0.2, "what is set in the view stays")
         self.settle()
         self.assertEqual(self.node().GetImageData().GetMTime(), mtime, "nothing was computed for it")
 
@@ -352,6 +358,22 @@ class PreviewAroundTest(PreviewCase):
         self.assertEqual((source.GetWindow(), source.GetLevel()), (80.0, 35.0))
         self.assertEqual(self.node("Green").GetDisplayNode().GetWindow(), 80.0)
         self.assertFalse(shown.GetAutoWindowLevel())
+
+    def test_displayedIsThePreviewWhateverBecomesOfTheDisplay(self):
+        """Taking over the look of the source must not take over its voxels."""
+        self.preview()
+        source = self.source.GetDisplayNode()
+        for change in (lambda: source.SetWindowLevel(1500.0, -500.0), lambda: source.SetInterpolate(False)):
+            change()
+            for name in VIEWS:
+                node, display = self.node(name), self.node(name).GetDisplayNode()
+                self.assertEqual(display.GetInterpolate(), source.GetInterpolate())
+                connection = display.GetInputImageDataConnection()
+                connection.GetProducer().Update()
+                shown = connection.GetProducer().GetOutputDataObject(connection.GetIndex())
+                self.assertEqual(shown.GetDimensions(), node.GetImageData().GetDimensions())
+                self.assertEqual(shown.GetScalarRange(), node.GetImageData().GetScalarRange())
+                self.assertNotEqual(shown.GetDimensions(), self.source.GetImageData().GetDimensions())
 
     def test_noEditorAndNoFileSeesIt(self):
         self.preview()
@@ -445,6 +467,19 @@ class PreviewAroundTest(PreviewCase):
         self.logic.stopEngine()
         self.assertEqual(shared_blocks(), set())
 
+    def test_switchedOffItHoldsNoNode(self):
+        mask = {"roiNode": slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode")}
+        references = [vtk.vtkWeakReference() for _ in range(2)]
+        for reference, node in zip(references, (self.source, mask["roiNode"]), strict=True):
+            reference.Set(node)
+        self.preview(mask=mask)
+        self.controller.setMode(PreviewMode.Off)
+        self.source = node = None
+        mask.clear()
+        slicer.mrmlScene.Clear(0)
+        self.settle()
+        self.assertEqual([reference.Get() for reference in references], [None, None])
+
     def test_switchingOffAndOn(self):
         ids = nodeIDs()
         for _ in range(3):
@@ -472,10 +507,8 @@ class PreviewRefusalsTest(PreviewCase):
             asked.append(bundle)
             raise MedGANError("PyTorch was not installed: it was declined")
 
-        trained = mock.Mock(wraps=self.bundles["negates"])
-        trained.manifest = mock.Mock(wraps=self.bundles["negates"].manifest, is_identity=False, generator="recipe")
-        trained.path, trained.sha256 = self.bundles["negates"].path, "0"
-        with mock.patch.object(controllerFile, "ensureEngineDependencies", decline):
+        trained, other = self.trained("0"), self.trained("1")
+        with mock.patch.object(requirementsFile, "ensureEngineDependencies", decline):
             for _ in range(3):
                 self.preview(trained)
             self.assertEqual(len(asked), 1, "the panel repeats itself, the question must not")
@@ -484,9 +517,44 @@ class PreviewRefusalsTest(PreviewCase):
             self.controller.setMode(PreviewMode.Off)
             self.preview(trained)
             self.assertEqual(len(asked), 2, "switching it on is asking again")
+            self.preview(other)
+            self.preview(other)
+            self.assertEqual(len(asked), 3, "and so is choosing another model")
         self.controller.setMode(PreviewMode.Off)
         self.preview(trained)
         self.expect()
+
+    def test_nobodyIsAskedWhenItComesOnByItself(self):
+        """As when a scene is opened or the module is entered."""
+        trained, other = self.trained("0"), self.trained("1")
+        missing = mock.patch.object(requirementsFile, "engineDependenciesInstalled", return_value=False)
+        asking = mock.patch.object(requirementsFile, "ensureEngineDependencies", side_effect=MedGANError("declined"))
+        with missing, asking as asked:
+            self.controller.setContext(None, trained, self.source, ApplyOptions())
+            self.controller.setMode(PreviewMode.VisibleSlices, byUser=False)
+            self.settle()
+            self.scroll(1)
+            self.settle()
+            asked.assert_not_called()
+            self.assertIn("switch the preview off and on", self.statuses[-1])
+            self.controller.setContext(None, other, self.source, ApplyOptions())
+            self.settle()
+            asked.assert_called_once()
+            self.assertEqual(self.statuses[-1], "declined")
+            self.controller.setMode(PreviewMode.Off)
+        with asking as asked:
+            self.controller.setContext(None, trained, self.source, ApplyOptions())
+            self.controller.setMode(PreviewMode.VisibleSlices, byUser=False)
+            self.settle()
+            asked.assert_not_called()
+            self.expect()
+
+    def trained(self, sha256):
+        """The model that negates, as one that needs PyTorch."""
+        bundle = self.bundles["negates"]
+        trained = mock.Mock(wraps=bundle, path=bundle.path, sha256=sha256)
+        trained.manifest = mock.Mock(wraps=bundle.manifest, is_identity=False, generator="recipe")
+        return trained
 
     def test_withoutContextOrMode(self):
         self.controller.setMode(PreviewMode.VisibleSlices)
@@ -500,7 +568,7 @@ class PreviewRefusalsTest(PreviewCase):
 
     def test_withoutAWord(self):
         """Errors of the programmer reach the log and the status, not the event loop."""
-        bug = mock.patch.object(PreviewController, "_views", side_effect=RuntimeError("a bug"))
+        bug = mock.patch.object(PreviewLayers, "views", side_effect=RuntimeError("a bug"))
         with bug, self.assertLogs(level="ERROR"):
             self.preview()
         self.assertEqual(self.statuses[-1], "a bug")

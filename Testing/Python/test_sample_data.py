@@ -3,8 +3,10 @@
 import re
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import slicer
+from MedGANSynthesisLib import sampleData
 from MedGANSynthesisLib.effects import registry
 from MedGANSynthesisLib.sampleData import CATEGORY, registerSampleData, samples
 
@@ -22,6 +24,15 @@ class SampleDataTest(unittest.TestCase):
         self.assertEqual([source.sampleName for source in slicer.modules.sampleDataSources[CATEGORY]], before)
         self.assertEqual(len(set(before)), len(samples()))
         self.assertEqual(slicer.modules.sampleDataSourceCategories[CATEGORY]["title"], "MedGAN")
+
+    def test_namesAreThoseOfScriptsInEveryLanguage(self):
+        """``SampleData.downloadSample(name)`` has to work whatever language Slicer speaks."""
+        names = [sample.name for sample in samples()]
+        with mock.patch.object(sampleData, "_", lambda text: f"<{text}>"):
+            self.assertEqual([sample.name for sample in samples()], names)
+        for name in names:
+            self.assertRegex(name, "^[A-Za-z][A-Za-z -]+$")
+        self.assertEqual([source.sampleName for source in self.sources], names)
 
     def test_oneForEachEffectThatHasATaskOfItsOwn(self):
         effects = {effect.key for effect in registry.effects() if effect.tasks}

@@ -12,6 +12,7 @@ from slicer_fixtures import addVolume, obliqueGeometry, randomArray, voxels
 class SynthesisWidgetOutputTest(PanelTest):
     models: ClassVar = {
         "identity": {"task": TASK},
+        "stain": {"task": "stain", "channels": 3},
         "mr-ct": {"task": "mr-to-ct", "target": {"modality": "CT", "units": "HU"}},
     }
 
@@ -67,13 +68,46 @@ class SynthesisWidgetOutputTest(PanelTest):
         self.ui.undoButton.click()
         self.assertEqual(voxels(target).shape, (2, 2, 2))
 
-    def test_outputOfTheWrongKindIsOneLine(self):
-        self.choose()
+    def test_outputOfTheWrongKindIsSaidBeforeApply(self):
+        source = self.choose()
         slide = addVolume(randomArray((1, 8, 9, 3), np.uint8), name="Slide", hounsfield=False)
+        self.assertTrue(self.ui.outputVolumeSelector.addEnabled)
         self.ui.outputVolumeSelector.setCurrentNode(slide)
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("Slide", self.ui.applyButton.toolTip)
+        self.assertIn("Slide", self.ui.outputVolumeSelector.toolTip)
+        self.assertTrue(self.ui.previewModeComboBox.enabled, "where it goes is nothing to the preview")
+        self.ui.outputVolumeSelector.setCurrentNode(None)
+        self.assertTrue(self.ui.applyButton.enabled)
+        self.assertNotIn("Slide", self.ui.outputVolumeSelector.toolTip)
+        self.choose("stain", slide, model="stain")
+        self.ui.outputVolumeSelector.setCurrentNode(source)
+        self.assertIn("CT", self.ui.applyButton.toolTip)
+        self.assertFalse(self.ui.applyButton.enabled)
+
+    def test_noGrayValueVolumeIsCreatedForColors(self):
+        """The selector could only make one of the kind that its parameter names."""
+        slide = addVolume(randomArray((1, 8, 9, 3), np.uint8), name="Slide", hounsfield=False)
+        target = addVolume(randomArray((1, 2, 2, 3), np.uint8), name="Target", hounsfield=False)
+        self.choose("stain", slide, model="stain")
+        self.assertFalse(self.ui.outputVolumeSelector.addEnabled)
+        self.ui.outputVolumeSelector.setCurrentNode(target)
         self.assertEqual(self.apply(), [])
-        self.assertOneLine("Slide")
-        self.assertEqual(voxels(slide).shape, (1, 8, 9, 3))
+        self.assertEqual(voxels(target).shape, voxels(slide).shape)
+
+    def test_transparencyIsNotOverwritten(self):
+        """The result has none, so it does not fit into its source, and that is said before Apply."""
+        slide = addVolume(randomArray((1, 8, 9, 4), np.uint8), name="Slide", hounsfield=False)
+        self.choose("stain", slide, model="stain")
+        self.assertFalse(self.ui.inPlaceCheckBox.enabled)
+        self.assertIn("transparency", self.ui.inPlaceCheckBox.toolTip)
+        self.ui.outputVolumeSelector.setCurrentNode(slide)
+        self.assertIn("transparency", self.ui.applyButton.toolTip)
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.ui.outputVolumeSelector.setCurrentNode(None)
+        (output,) = self.apply()
+        self.assertEqual(voxels(output).shape, (1, 8, 9, 3))
+        self.assertEqual(voxels(slide).shape, (1, 8, 9, 4))
 
     def test_noOverwritingWhereTheResultIsAnotherKindOfImage(self):
         node = addVolume(randomArray(dtype=np.uint16), name="MR", hounsfield=False)

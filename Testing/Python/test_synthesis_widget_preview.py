@@ -1,10 +1,14 @@
 """The preview as the panel drives it: off, on the slices, in a ROI; out of the way of jobs and of other modules."""
 
+import tempfile
 import unittest
+from pathlib import Path
 from typing import ClassVar
+from unittest import mock
 
 import numpy as np
 import slicer
+from MedGANSynthesisLib.preview.PreviewRequirements import PreviewRequirements
 from panel_fixtures import TASK, PanelTest
 from preview_fixtures import WORKER, showIn, sliceLogic
 from slicer_fixtures import addVolume, processEventsUntil, voxels
@@ -131,6 +135,35 @@ class SynthesisWidgetPreviewTest(PanelTest):
         self.assertIsNone(self.foreground())
         self.widget.enter()
         self.assertTrue((self.previewed() <= 0).all())
+
+    def test_onlyTheUsersOwnDoingMayLeadToAQuestion(self):
+        """What is missing is asked for when he switches the preview on or chooses a model, not when he comes back."""
+        allowed = []
+        check = mock.patch.object(
+            PreviewRequirements, "check", lambda requirements, bundle: allowed.append(requirements.mayAsk)
+        )
+        with check:
+            self.ui.previewModeComboBox.currentIndex = SLICES
+            self.previewed()
+            self.assertTrue(allowed and all(allowed))
+            for comeBack in (self.widget.enter, self.reopenScene):
+                self.widget.exit()
+                allowed.clear()
+                comeBack()
+                self.previewed()
+                self.assertTrue(allowed and not any(allowed), comeBack)
+            allowed.clear()
+            self.chooseModel("slow")
+            self.assertTrue(processEventsUntil(lambda: allowed))
+            self.assertTrue(all(allowed))
+
+    def reopenScene(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "scene.mrb")
+            self.assertTrue(slicer.util.saveScene(path))
+            slicer.mrmlScene.Clear(0)
+            self.widget.parent.enter()
+            slicer.util.loadScene(path)
 
     def test_cleanupTakesThePreviewAlong(self):
         self.ui.previewModeComboBox.currentIndex = SLICES

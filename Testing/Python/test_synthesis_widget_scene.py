@@ -6,6 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 from typing import ClassVar
+from unittest import mock
 
 import numpy as np
 import qt
@@ -112,6 +113,69 @@ class SynthesisWidgetSceneTest(PanelTest):
         self.assertFalse(self.ui.applyButton.enabled)
         self.assertIsNone(self.ui.sourceVolumeSelector.currentNode())
 
+    def test_formerSourceAndSegmentationAreForgotten(self):
+        """Observing another volume must not keep the one before in memory."""
+        references = []
+        for _ in range(2):
+            node = self.choose()
+            segmentation, _segmentID = addSegment(node, np.ones((5, 17, 23)))
+            self.ui.maskModeComboBox.currentIndex = 1
+            self.ui.segmentationSelector.setCurrentNode(segmentation)
+            self.settle()
+            for each in (node, segmentation):
+                references.append(vtk.vtkWeakReference())
+                references[-1].Set(each)
+        volume, mask = (reference.Get() for reference in references[:2])
+        slicer.mrmlScene.RemoveNode(mask)
+        slicer.mrmlScene.RemoveNode(volume)
+        del node, segmentation, each, volume, mask
+        self.verdict()
+        self.assertEqual([reference.Get() is None for reference in references], [True, True, False, False])
+
+    def test_closedSceneIsForgotten(self):
+        node = self.choose()
+        references = [vtk.vtkWeakReference() for _ in range(2)]
+        references[0].Set(node)
+        self.ui.previewModeComboBox.currentIndex = 1
+        self.ui.maskModeComboBox.currentIndex = 1
+        segmentation, _segmentID = addSegment(node, np.ones((5, 17, 23)))
+        self.ui.segmentationSelector.setCurrentNode(segmentation)
+        references[1].Set(segmentation)
+        self.verdict()
+        del node, segmentation
+        slicer.mrmlScene.Clear(0)
+        self.settle()
+        self.assertEqual([reference.Get() for reference in references], [None, None])
+
+    def test_hiddenVolumesAreNotProposed(self):
+        self.widget.exit()
+        slicer.mrmlScene.Clear(0)
+        hidden = addVolume(randomArray(), name="Hidden")
+        hidden.SetHideFromEditors(True)
+        slicer.util.setSliceViewerLayers(background=hidden)
+        self.widget.enter()
+        self.assertIsNone(self.parameters.sourceVolume)
+        self.widget.exit()
+        shown = addVolume(randomArray(), name="Shown")
+        self.widget.enter()
+        self.assertIs(self.parameters.sourceVolume, shown)
+
+    def test_cleanupAfterAFailedSetup(self):
+        """Slicer calls it, and also enter and exit, when setup has raised."""
+        from MedGANSynthesis import MedGANSynthesisWidget
+
+        parent = slicer.qMRMLWidget()
+        parent.setLayout(qt.QVBoxLayout())
+        parent.setMRMLScene(slicer.mrmlScene)
+        widget = MedGANSynthesisWidget(parent)
+        failing = mock.patch.object(slicer.util, "loadUI", side_effect=RuntimeError("Could not load UI file"))
+        with failing, self.assertRaises(RuntimeError):
+            widget.setup()
+        widget.enter()
+        widget.exit()
+        widget.cleanup()
+        self.assertEqual(list(widget.Observations), [])
+
     def test_reloadLeavesNothingAndWorks(self):
         self.chooseEverything()
         self.apply()
@@ -173,7 +237,8 @@ class SynthesisWidgetSceneTest(PanelTest):
 
     def assertNothingLeft(self, widget):
         panel = widget.panel
-        self.assertEqual(list(widget.Observations) + list(panel.Observations) + list(panel._mask.Observations), [])
+        observers = (widget, panel, panel._source, panel._mask._segmentation)
+        self.assertEqual([list(observer.Observations) for observer in observers], [[]] * len(observers))
         self.assertIsNone(panel.parameters)
         self.assertEqual(widget.logic.jobs, ())
         self.assertNotIn(panel.update, registry._observers)

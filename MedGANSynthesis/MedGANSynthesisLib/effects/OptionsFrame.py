@@ -84,14 +84,16 @@ class OptionsFrame:
             self._updating = False
 
     def cleanup(self) -> None:
-        """Let go of widgets and nodes."""
+        """Let go of widgets and nodes, also when a widget of the frame itself is what led here."""
         if self.widget is None:
             return
+        widget = self.widget
         self._updating = True
         for editor in self._editors.values():
             editor.cleanup()
-        self.widget.setParent(None)
-        self.widget.deleteLater()
+        widget.setParent(None)
+        # Without parent it lives only as long as its last reference, which has to outlive the signal of its own child.
+        qt.QTimer.singleShot(0, lambda: widget.deleteLater())
         self.widget = self._onChanged = self._bundle = None
         self._editors, self._labels = {}, {}
 

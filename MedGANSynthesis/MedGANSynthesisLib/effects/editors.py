@@ -89,6 +89,8 @@ class FloatEditor(Editor):
         low, high = metadata["minimum"], metadata["maximum"]
         bounded = low is not None and high is not None
         self.widget = ctk.ctkSliderWidget() if bounded else qt.QDoubleSpinBox()
+        if not bounded:
+            self.widget.keyboardTracking = False  # or typing 125 would ask for 1 and 12 first
         self.widget.decimals = 2 if bounded and high - low >= 1 else 4
         self.widget.maximum = float(_WIDEST if high is None else high)
         self.widget.minimum = float(-_WIDEST if low is None else low)

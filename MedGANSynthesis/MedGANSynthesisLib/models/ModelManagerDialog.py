@@ -14,6 +14,7 @@ from medgan.errors import MedGANError
 from slicer.i18n import tr as _
 
 from ..dependencies import ensureEngineDependencies
+from . import modelChanges
 from .EngineCommand import EngineCommand
 from .ModelCard import showModelCard
 from .ModelTable import ModelTable, sizeText
@@ -22,16 +23,11 @@ _UI = Path(__file__).parents[2] / "Resources" / "UI" / "ModelManager.ui"
 _manager: ModelManagerDialog | None = None
 
 
-def openModelManager(parent=None, onChanged: Callable[[], None] | None = None) -> ModelManagerDialog:
-    """Show the model manager, one window for all who ask.
-
-    Args:
-        parent: window it belongs to. onChanged: called after models were added or removed.
-    """
+def openModelManager(parent=None) -> ModelManagerDialog:
+    """Show the model manager, one window for all who ask, belonging to the window ``parent``."""
     global _manager
     if _manager is None or not _manager.window:  # closed, or gone with its parent
-        _manager = ModelManagerDialog(parent, onChanged)
-    _manager.onChanged = onChanged
+        _manager = ModelManagerDialog(parent)
     _manager.window.show()
     _manager.window.raise_()
     _manager.window.activateWindow()
@@ -42,15 +38,15 @@ class ModelManagerDialog:
     """The window. Everything slow runs in a process of its own, one at a time; errors are a line in the window.
 
     Args:
-        parent, onChanged: see ``openModelManager``.
+        parent: see ``openModelManager``.
         program: what starts ``medgan``, for tests.
 
     Attributes:
         window: the ``QDialog``. ui: its child widgets by name. busy: whether a command runs.
     """
 
-    def __init__(self, parent=None, onChanged=None, program: Sequence[str] | None = None):
-        self.onChanged, self._program = onChanged, program
+    def __init__(self, parent=None, program: Sequence[str] | None = None):
+        self._program = program
         self._command: EngineCommand | None = None
         self._folder = ""  # where an imported network becomes a model before it is installed
         self.window = qt.QDialog(parent if parent is not None else slicer.util.mainWindow())
@@ -64,6 +60,7 @@ class ModelManagerDialog:
         self._connect()
         self.ui.outputTextEdit.visible = False
         self.refresh()
+        modelChanges.addObserver(self._onModelsChanged)
 
     @property
     def busy(self) -> bool:
@@ -158,7 +155,7 @@ class ModelManagerDialog:
             self._show(_("'{name}' was removed.").format(name=entry.name))
         except MedGANError as error:
             self._show(str(error))
-        self._changed()
+        modelChanges.notify()
 
     def showCard(self) -> None:
         """Show what the selected model is for."""
@@ -238,7 +235,7 @@ class ModelManagerDialog:
 
     def _onInstalled(self) -> None:
         self._forgetFolder()
-        self._changed()
+        modelChanges.notify()
         self.table.select(Path(self._lastLine.rpartition(" in ")[2]))
         self._show(_("The model was installed."))
 
@@ -246,10 +243,11 @@ class ModelManagerDialog:
         self._lastLine = line
         self.ui.outputTextEdit.appendPlainText(line)
 
-    def _changed(self) -> None:
-        self.refresh()
-        if self.onChanged is not None:
-            self.onChanged()
+    def _onModelsChanged(self) -> None:
+        if self.window:
+            self.refresh()
+        else:  # gone with its parent
+            modelChanges.removeObserver(self._onModelsChanged)
 
     def _show(self, text: str) -> None:
         self.ui.statusLabel.text = text
@@ -273,6 +271,7 @@ class ModelManagerDialog:
         if command is not None:
             command.end()
         self._forgetFolder()
+        modelChanges.removeObserver(self._onModelsChanged)
         if _manager is self:
             _manager = None
         self.window.deleteLater()

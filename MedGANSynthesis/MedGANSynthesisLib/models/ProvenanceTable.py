@@ -10,8 +10,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..attributes import ATTRIBUTE_PREFIX
 from ..effects.fields import choiceTitle
-from ..nodes import ATTRIBUTE_PREFIX
 
 _COPY = "copyProvenanceAction"
 

@@ -31,7 +31,7 @@ class JobBox(Box):
 
     def update(self) -> None:
         jobs = self.panel.logic.jobs
-        cancels, obstacle = self._jobOfSource() is not None, self.panel.obstacle()
+        cancels, obstacle = self._jobOfSource() is not None, self._obstacle()
         self.ui.applyButton.text = _("Cancel") if cancels else _("Apply")
         self.ui.applyButton.enabled = cancels or not obstacle
         toolTip = obstacle or _("Compute the result.")
@@ -81,7 +81,7 @@ class JobBox(Box):
 
     def _start(self) -> None:
         panel = self.panel
-        obstacle = panel.obstacle()
+        obstacle = self._obstacle()
         if obstacle:
             raise InputError(obstacle)
         panel.logic.apply(
@@ -92,6 +92,10 @@ class JobBox(Box):
             onProgress=self._onProgress,
             onDone=self._onDone,
         )
+
+    def _obstacle(self) -> str:
+        """Why nothing can be applied, in one sentence; '' if something can."""
+        return self.panel.obstacle() or self.panel.outputObstacle()
 
     def _step(self, step, button) -> None:
         if button.enabled:  # the keys come here as well

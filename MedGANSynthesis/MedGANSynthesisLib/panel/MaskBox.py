@@ -9,20 +9,21 @@ import vtk
 from medgan.errors import InputError
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import FloatRange
-from slicer.util import VTKObservationMixin
 
 from ..SynthesisParameterNode import MaskMode
 from .Box import Box
+from .NodeFollower import NodeFollower
 from .roi import placeRoi
 
 
-class MaskBox(Box, VTKObservationMixin):
+class MaskBox(Box):
     """The masking group."""
 
     def __init__(self, panel):
-        Box.__init__(self, panel)
-        VTKObservationMixin.__init__(self)
-        self._segmentation = None
+        super().__init__(panel)
+        kind = slicer.vtkSegmentation
+        events = (kind.SegmentAdded, kind.SegmentRemoved, kind.SegmentModified)
+        self._segmentation = NodeFollower(events, panel.updateSoon)
         self._segments: list[tuple[str, str]] | None = None
         self._updating = False
         self.ui.segmentComboBox.connect("currentIndexChanged(int)", self._onSegmentChosen)
@@ -52,32 +53,23 @@ class MaskBox(Box, VTKObservationMixin):
         self.ui.intensityRangeWidget.enabled = parameters.intensityMask
         self._updating = True
         try:
-            self._followSegmentation(parameters.segmentation)
+            self._segmentation.follow(parameters.segmentation)
             self._fillSegments()
             self._showRange()
         finally:
             self._updating = False
 
     def leave(self) -> None:
-        self.removeObservers()
-        self._segmentation = self._segments = None
+        self._segmentation.follow(None)
+        self._segments = None
 
     def cleanup(self) -> None:
         self.leave()
 
-    def _followSegmentation(self, node) -> None:
-        if node is self._segmentation:
-            return
-        self.removeObservers()
-        self._segmentation = node
-        if node is not None:
-            kind = slicer.vtkSegmentation
-            for event in (kind.SegmentAdded, kind.SegmentRemoved, kind.SegmentModified):
-                self.addObserver(node, event, self.panel.updateSoon)
-
     def _fillSegments(self) -> None:
         parameters, box = self.panel.parameters, self.ui.segmentComboBox
-        segmentation = self._segmentation.GetSegmentation() if self._segmentation is not None else None
+        node = self._segmentation.node
+        segmentation = node.GetSegmentation() if node is not None else None
         ids = list(segmentation.GetSegmentIDs()) if segmentation is not None else []
         segments = [(segmentID, segmentation.GetSegment(segmentID).GetName()) for segmentID in ids]
         if segments != self._segments:

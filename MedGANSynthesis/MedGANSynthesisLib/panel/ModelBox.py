@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
+from ..models import modelChanges
 from .Box import Box
 
 
@@ -19,6 +20,7 @@ class ModelBox(Box):
         self.ui.modelComboBox.connect("currentIndexChanged(int)", self._onChosen)
         self.ui.modelCardButton.connect("clicked()", self._showCard)
         self.ui.manageModelsButton.connect("clicked()", self._openManager)
+        modelChanges.addObserver(self.reload)
 
     @property
     def bundle(self):
@@ -41,6 +43,9 @@ class ModelBox(Box):
 
     def leave(self) -> None:
         self._effectKey = None  # models may come and go meanwhile
+
+    def cleanup(self) -> None:
+        modelChanges.removeObserver(self.reload)
 
     def reload(self) -> None:
         """Look again for the models that are installed."""
@@ -72,4 +77,4 @@ class ModelBox(Box):
     def _openManager(self) -> None:
         from ..models.ModelManagerDialog import openModelManager
 
-        openModelManager(self.panel.root, self.reload)
+        openModelManager(self.panel.root)

@@ -33,9 +33,7 @@ class OptionsBox(Box):
         frame, self._frame = self._frame, None
         if frame is not None:
             self.ui.optionsFrame.layout().removeWidget(frame.widget)
-            widget = frame.widget
             frame.cleanup()
-            widget.setParent(None)
         if effect is not None:
             effect.deactivate()
 

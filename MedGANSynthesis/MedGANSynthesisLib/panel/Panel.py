@@ -17,6 +17,7 @@ from .JobBox import JobBox
 from .Later import Later
 from .MaskBox import MaskBox
 from .ModelBox import ModelBox
+from .NodeFollower import NodeFollower
 from .OptionsBox import OptionsBox
 from .OutputBox import OutputBox
 from .PreviewBox import PreviewBox
@@ -35,7 +36,7 @@ class Panel(VTKObservationMixin):
 
     Attributes:
         parameters: the parameter node while the module is shown, else None.
-        effect, source: what is chosen, None where nothing is.
+        effect: what is chosen, None if nothing is.
         refusal: why the effect cannot take the source, '' if it can.
     """
 
@@ -44,17 +45,31 @@ class Panel(VTKObservationMixin):
         self.moduleWidget, self.root, self.ui, self.logic = moduleWidget, root, ui, logic
         self.registry = registry
         self.parameters = self._guiTag = None
-        self.effect = self.source = None
+        self.effect = None
         self.refusal = ""
+        events = (slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, vtk.vtkCommand.ModifiedEvent)
+        self._source = NodeFollower(events, self.updateSoon)
         self._models, self._verdict, self._jobs = ModelBox(self), VerdictLine(self), JobBox(self)
         self._mask, self._output, self._devices = MaskBox(self), OutputBox(self), DeviceBox(self)
-        self._provenance, self._annotation = ProvenanceBox(self), AnnotationBox(self)
+        self._provenance = ProvenanceBox(self)
         choices = (EffectBar(self), self._models, OptionsBox(self), self._mask, self._output)
-        consequences = (self._verdict, self._jobs, PreviewBox(self), self._devices, self._provenance, self._annotation)
+        consequences = (
+            self._verdict,
+            self._jobs,
+            PreviewBox(self),
+            self._devices,
+            self._provenance,
+            AnnotationBox(self),
+        )
         self._boxes = (*choices, *consequences)
         self._shortcuts = Shortcuts(root, {"Z": self._jobs.undo, "Y": self._jobs.redo})
         self._soon = Later(0, self.update)
         registry.addObserver(self.update)
+
+    @property
+    def source(self):
+        """The source volume, None if there is none."""
+        return self._source.node
 
     @property
     def bundle(self):
@@ -68,7 +83,8 @@ class Panel(VTKObservationMixin):
             self.removeObservers()
             for box in self._boxes:
                 box.leave()
-            self.effect = self.source = None
+            self.effect = None
+            self._source.follow(None)
         self.parameters, self._guiTag = parameters, None
         self._shortcuts.setEnabled(parameters is not None)
         if parameters is not None:
@@ -88,7 +104,7 @@ class Panel(VTKObservationMixin):
         # What the boxes correct on the way comes as one modification at the end, and brings us here again.
         with slicer.util.NodeModify(self.parameters.parameterNode):
             self.effect = registry.effect(self.parameters.effect) if self.parameters.effect else None
-            self._followSource(self.parameters.sourceVolume)
+            self._source.follow(self.parameters.sourceVolume)
             self.refusal = self.effect.accepts(self.source) if self.effect and self.source else ""
             for box in self._boxes:
                 box.update()
@@ -106,7 +122,6 @@ class Panel(VTKObservationMixin):
     def sceneReplaced(self) -> None:
         """The scene was closed or another one came into it, whether the module is shown or not."""
         self.logic.gate.history.prune()
-        self._annotation.sceneReplaced()
 
     def obstacle(self) -> str:
         """Why nothing can be applied or previewed, in one sentence; '' if something can."""
@@ -117,6 +132,10 @@ class Panel(VTKObservationMixin):
         if self.bundle is None:
             return _("No model for this effect is installed; add one with Manage.")
         return self.refusal
+
+    def outputObstacle(self) -> str:
+        """Why the chosen output volume cannot take the result, in one sentence; '' if it can."""
+        return self._output.obstacle()
 
     def arguments(self) -> dict:
         """What is chosen, as keywords of ``logic.apply``. Raises MedGANError: something is missing or does not fit."""
@@ -159,16 +178,6 @@ class Panel(VTKObservationMixin):
     def _effectArguments(self) -> dict:
         values = readParameters(self.effect, self.parameters.parameterNode)
         return self.effect.arguments(values, self.bundle)
-
-    def _followSource(self, node) -> None:
-        if node is self.source:
-            return
-        events = (slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, vtk.vtkCommand.ModifiedEvent)
-        for event in events if self.source is not None else ():
-            self.removeObserver(self.source, event, self.updateSoon)
-        for event in events if node is not None else ():
-            self.addObserver(node, event, self.updateSoon)
-        self.source = node
 
     def _onModified(self, caller=None, event=None) -> None:
         self.update()

@@ -20,10 +20,12 @@ class PreviewBox(Box):
 
         super().__init__(panel)
         self._controller = PreviewController(panel.logic, self._onStatus)
+        self._arrived = False  # whether what the parameter node said at first has been seen
         self.ui.previewToggleButton.connect("toggled(bool)", self._onToggled)
         self.ui.previewRoiSelector.connect("nodeAddedByUser(vtkMRMLNode*)", self._onRoiAdded)
 
     def update(self) -> None:
+        byUser, self._arrived = self._arrived, True
         panel, parameters = self.panel, self.panel.parameters
         possible, mode = not panel.obstacle(), parameters.previewMode
         self._enable(possible, mode)
@@ -42,9 +44,10 @@ class PreviewBox(Box):
             self._onStatus(str(error))
             return
         self._controller.setContext(panel.effect, panel.bundle, panel.source, options, mask, parameters.device)
-        self._controller.setMode(mode, parameters.previewRoi if mode == PreviewMode.Roi else None)
+        self._controller.setMode(mode, parameters.previewRoi if mode == PreviewMode.Roi else None, byUser)
 
     def leave(self) -> None:
+        self._arrived = False
         self._controller.setMode(PreviewMode.Off, None)
         self.ui.previewToggleButton.checked = False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import vtk
 
-from ..nodes import ATTRIBUTE_PREFIX
+from ..attributes import ATTRIBUTE_PREFIX
 from .Box import Box
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import slicer
 
-from ..nodes import IMAGE_CLASSES
+from ..attributes import IMAGE_CLASSES
 
 
 def showInsteadOf(outputNode, sourceNode) -> bool:
@@ -21,4 +21,8 @@ def defaultSource():
     composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     shown = [slicer.mrmlScene.GetNodeByID(node.GetBackgroundVolumeID() or "") for node in composites]
     nodes = [*shown, *slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
-    return next((node for node in nodes if node is not None and node.GetClassName() in IMAGE_CLASSES), None)
+    return next((node for node in nodes if node is not None and _isOffered(node)), None)
+
+
+def _isOffered(node) -> bool:
+    return node.GetClassName() in IMAGE_CLASSES and not node.GetHideFromEditors()

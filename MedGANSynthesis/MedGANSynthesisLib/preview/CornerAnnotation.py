@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import operator
+
 import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..nodes import ATTRIBUTE_PREFIX
+from ..attributes import NOTE_ATTRIBUTE
 from .SliceViews import allSliceNodes, compositeNodeOf
 
-NOTE_ATTRIBUTE = ATTRIBUTE_PREFIX + "Note"
+_OVERLAY_LAYER = 1
 _FONT_SIZE = 14  # that of Slicer's own annotations
 
 
@@ -19,13 +21,14 @@ class CornerAnnotation(VTKObservationMixin):
     """Marks slice views whose background or visible foreground is synthetic, as long as it is enabled.
 
     Slicer's DataProbe module writes into the corner annotation of a slice view whenever the view changes, so this is
-    one of its own, in the renderer that lies over the image, and in the corner that DataProbe leaves free.
+    one of its own, in the renderer that lies over the image, and in the middle of the upper edge: DataProbe writes into
+    the corners, and the lower right one belongs to the orientation marker.
     """
 
     def __init__(self):
         VTKObservationMixin.__init__(self)
         self._enabled = False
-        self._followed: list[str] | None = None
+        self._followed: list | None = None  # nodes; their IDs would not do, for a new scene gives them out again
         self._props: dict[str, tuple] = {}  # (annotation, its renderer) by the name of the view
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -43,8 +46,7 @@ class CornerAnnotation(VTKObservationMixin):
         self._changed()
         if not enabled:
             self._timer.stop()
-            self._followed = None
-            self.removeObservers()
+            self._letGo()
             for name in list(self._props):
                 self._remove(name)
 
@@ -59,16 +61,25 @@ class CornerAnnotation(VTKObservationMixin):
             self._timer.start(0)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _onNodeAddedOrRemoved(self, caller, event, node) -> None:
+    def _onNodeAdded(self, caller, event, node) -> None:
         if node.IsA("vtkMRMLSliceNode") or node.IsA("vtkMRMLSliceCompositeNode") or node.IsA("vtkMRMLVolumeNode"):
             self._changed()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeRemoved(self, caller, event, node) -> None:
+        if any(node is followed for followed in self._followed or ()):
+            self._letGo()
+        self._onNodeAdded(caller, event, node)
 
     def _update(self) -> None:
         self._observe()
         layoutManager = slicer.app.layoutManager()
         if layoutManager is None:
             return
-        for sliceNode in allSliceNodes():
+        sliceNodes = allSliceNodes()
+        for name in set(self._props) - {sliceNode.GetLayoutName() for sliceNode in sliceNodes}:
+            self._remove(name)
+        for sliceNode in sliceNodes:
             name, composite = sliceNode.GetLayoutName(), compositeNodeOf(sliceNode)
             widget = layoutManager.sliceWidget(name)
             if widget is not None and composite is not None and _showsSynthetic(composite):
@@ -78,31 +89,38 @@ class CornerAnnotation(VTKObservationMixin):
 
     def _observe(self) -> None:
         """Follow the composite nodes and the volumes they show: an image becomes synthetic when it is overwritten."""
-        nodes = {}
+        nodes = []
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-            nodes |= {node.GetID(): node for node in (composite, *_volumes(composite))}
-        if list(nodes) == self._followed:
+            shown = (composite, *_volumes(composite))
+            nodes += [node for node in shown if not any(node is other for other in nodes)]
+        followed = self._followed
+        if followed is not None and len(nodes) == len(followed) and all(map(operator.is_, nodes, followed)):
             return
-        self._followed = list(nodes)
-        self.removeObservers()
+        self._letGo()
+        self._followed = nodes
         scene = slicer.mrmlScene
-        self.addObserver(scene, scene.NodeAddedEvent, self._onNodeAddedOrRemoved)
-        self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeAddedOrRemoved)
-        for node in nodes.values():
+        self.addObserver(scene, scene.NodeAddedEvent, self._onNodeAdded)
+        self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
+        for node in nodes:
             self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._changed)
+
+    def _letGo(self) -> None:
+        """Hold no node any more; the next update follows what is there then."""
+        self._followed = None
+        self.removeObservers()
 
     def _add(self, name: str, sliceView) -> None:
         if name in self._props:
             return
         annotation = vtk.vtkCornerAnnotation()
-        annotation.SetText(vtk.vtkCornerAnnotation.LowerRight, _("SYNTHETIC"))
+        annotation.SetText(vtk.vtkCornerAnnotation.UpperEdge, _("SYNTHETIC"))
         annotation.SetMinimumFontSize(_FONT_SIZE)
         annotation.SetMaximumFontSize(_FONT_SIZE)
         annotation.SetNonlinearFontScaleFactor(1)
         annotation.GetTextProperty().SetShadow(True)
         annotation.GetTextProperty().SetBold(True)
         slicer.app.applicationLogic().UseCustomFontFile(annotation.GetTextProperty())
-        renderer = _topRenderer(sliceView.renderWindow())
+        renderer = _overlayRenderer(sliceView.renderWindow())
         renderer.AddViewProp(annotation)
         self._props[name] = (annotation, renderer)
         sliceView.scheduleRender()
@@ -131,8 +149,12 @@ def _volumes(compositeNode, visible: bool = False) -> list:
     return [node for node in nodes if node is not None]
 
 
-def _topRenderer(renderWindow):
-    """The renderer of the overlay, which covers the whole view also where a light box divides it."""
+def _overlayRenderer(renderWindow):
+    """The renderer that covers the whole view, also where a light box divides it.
+
+    It is the first of layer 1. Rulers and handles share that layer; the orientation marker lies above, in a renderer
+    that covers a corner only.
+    """
     renderers = renderWindow.GetRenderers()
     found = [renderers.GetItemAsObject(index) for index in range(renderers.GetNumberOfItems())]
-    return max(found, key=lambda renderer: renderer.GetLayer())
+    return next(renderer for renderer in found if renderer.GetLayer() == _OVERLAY_LAYER)

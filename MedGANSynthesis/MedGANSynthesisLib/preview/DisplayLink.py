@@ -25,6 +25,7 @@ class DisplayLink(VTKObservationMixin):
         display.UnRegister(None)
         display.SetSaveWithScene(False)
         self._model, self._display = model, previewNode.GetScene().AddNode(display)
+        self._previewNode = previewNode
         self._follow()
         previewNode.SetAndObserveDisplayNodeID(self._display.GetID())
         self.addObserver(model, vtk.vtkCommand.ModifiedEvent, self._follow)
@@ -33,7 +34,7 @@ class DisplayLink(VTKObservationMixin):
     def cleanup(self) -> None:
         """Let go of both."""
         self.removeObservers()
-        self._model = self._display = None
+        self._model = self._display = self._previewNode = None
 
     def _follow(self, caller=None, event=None) -> None:
         if self._busy:
@@ -42,6 +43,8 @@ class DisplayLink(VTKObservationMixin):
         try:
             with slicer.util.NodeModify(self._display):
                 self._display.CopyContent(self._model)
+                # That is more than the look: it has connected the display to the voxels of the source.
+                self._display.SetInputImageDataConnection(self._previewNode.GetImageDataConnection())
                 if self._model.GetColorNodeID() is not None:
                     self._display.SetAndObserveColorNodeID(self._model.GetColorNodeID())
                 if self._display.IsA("vtkMRMLScalarVolumeDisplayNode"):

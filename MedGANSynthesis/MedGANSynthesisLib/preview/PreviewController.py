@@ -12,21 +12,20 @@ from medgan.errors import Cancelled, InputError, MedGANError
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..dependencies import ensureEngineDependencies
 from ..engineClient import engineClient
 from ..Prepared import Prepared
 from ..SynthesisParameterNode import PreviewMode
 from .PreviewContext import PreviewContext, roiEvents
 from .PreviewInput import PreviewInput, stampOf
-from .PreviewLayer import PreviewLayer
+from .PreviewLayers import ROI_KEY, PreviewLayers
 from .PreviewRequest import PreviewRequest
+from .PreviewRequirements import PreviewRequirements
 from .PreviewSchedule import PreviewSchedule
 from .RegionMask import RegionMask
 from .SliceRegion import roiRegion, sliceRegion
-from .SliceViews import allSliceNodes, compositeNodeOf, layersShowing, viewsThat
+from .SliceViews import allSliceNodes
 
 MAX_VOXELS = 24_000_000  # of a preview; more take longer than one would call live
-ROI_KEY = "ROI"
 
 
 class PreviewController(VTKObservationMixin):
@@ -46,11 +45,9 @@ class PreviewController(VTKObservationMixin):
         self._context: PreviewContext | None = None
         self._mode, self._roi = PreviewMode.Off, None
         self._refusal = ""
-        self._opacity, self._sourceShown = 1.0, False
-        self._layers: dict[str, PreviewLayer] = {}
-        self._leftAlone: set[str] = set()  # views whose foreground the user has chosen himself since
+        self._layers = PreviewLayers()
         self._input = PreviewInput(logic)
-        self._dependenciesOf: set[str] = set()  # kinds of generators that have what they need
+        self._requirements = PreviewRequirements()
         self._schedule = PreviewSchedule(self._describe, self._start, self._isFree, self._report)
 
     @property
@@ -65,6 +62,8 @@ class PreviewController(VTKObservationMixin):
 
     def setContext(self, effect, bundle, volumeNode, options, mask: dict | None = None, device: str = "auto") -> None:
         """What would be applied; to be called again whenever something changes.
+
+        Another model while it is on starts anew what was switched off by an error.
 
         Args:
             effect, bundle, volumeNode: what is chosen in the panel; without bundle or volume there is no preview.
@@ -81,33 +80,39 @@ class PreviewController(VTKObservationMixin):
         maskChanged = context is not None and (before is None or before.mask != context.mask)
         if maskChanged:
             self._input.maskChanged()
+        modelChanged = before is not None and context is not None and before.model != context.model
+        if modelChanged and self._mode != PreviewMode.Off:
+            self._refusal, self._requirements.mayAsk = "", True
         self._context = context
-        if maskChanged or volumes[0] is not volumes[1]:
+        if modelChanged or maskChanged or volumes[0] is not volumes[1]:
             self._observe()
         self._everythingChanged()
 
-    def setMode(self, mode: PreviewMode, roiNode=None) -> None:
-        """Off, what the slice views show, or a markups ROI. What was switched off by an error starts anew."""
+    def setMode(self, mode: PreviewMode, roiNode=None, byUser: bool = True) -> None:
+        """Off, what the slice views show, or a markups ROI. What was switched off by an error starts anew.
+
+        Args:
+            byUser: the user has just chosen this, so he may be asked to install what is missing.
+        """
         mode = PreviewMode(mode)
+        if mode == PreviewMode.Off:
+            self._context = None  # or its nodes would outlive their scene
         if (mode, roiNode) == (self._mode, self._roi):
             return
         self._clear()
         self._mode, self._roi, self._refusal = mode, roiNode, ""
+        self._requirements.mayAsk = byUser
         self._observe()
         self._everythingChanged()
         self._report()
 
     def setOpacity(self, opacity: float) -> None:
         """How much of the preview is seen, 0 to 1."""
-        if opacity != self._opacity:
-            self._opacity = opacity
-            self._showOpacity()
+        self._layers.setOpacity(opacity)
 
     def showSource(self, shown: bool) -> None:
         """Before and after: hide the preview for the moment, or show it again; nothing is computed."""
-        if shown != self._sourceShown:
-            self._sourceShown = shown
-            self._showOpacity()
+        self._layers.showSource(shown)
 
     def suspend(self) -> None:
         """Compute nothing while the user's own jobs run."""
@@ -167,9 +172,7 @@ class PreviewController(VTKObservationMixin):
             self._everythingChanged()
 
     def _onCompositeModified(self, caller, event=None) -> None:
-        for layer in self._layers.values():
-            if layer.wasReplacedIn(caller):
-                self._leftAlone.add(caller.GetLayoutName())
+        self._layers.compositeChanged(caller)
         self._everythingChanged()
 
     def _onMaskModified(self, caller=None, event=None) -> None:
@@ -193,12 +196,12 @@ class PreviewController(VTKObservationMixin):
         try:
             request = self._request(key)
         except Exception:
-            self._removeLayer(key)
+            self._layers.remove(key)
             raise
         if request is None:
-            self._removeLayer(key)
-        elif key in self._layers:
-            self._show(key)
+            self._layers.remove(key)
+        else:
+            self._layers.show(key, self._context.volumeNode)
         return request
 
     def _request(self, key: str) -> PreviewRequest | None:
@@ -209,8 +212,8 @@ class PreviewController(VTKObservationMixin):
         if key == ROI_KEY:
             region = self._regionOfRoi()
         else:
-            sliceNode = self._views().get(key)
-            if sliceNode is None or key in self._leftAlone:
+            sliceNode = self._layers.views(context.volumeNode).get(key)
+            if sliceNode is None:
                 return None
             region = sliceRegion(sliceNode, context.volumeNode)
         if region is None:
@@ -233,7 +236,7 @@ class PreviewController(VTKObservationMixin):
 
     def _start(self, key: str, request: PreviewRequest):
         context = self._context
-        self._checkDependencies(context.bundle)
+        self._checkRequirements(context.bundle)
         mask = self._input.mask(context.volumeNode, context.mask)
         regionMask = RegionMask(mask, request.region) if mask is not None else None
         keepsSource = context.bundle.manifest.result().keeps_source
@@ -250,16 +253,13 @@ class PreviewController(VTKObservationMixin):
             regionMask.weight  # noqa: B018 - computed now, while the worker is busy
         return job
 
-    def _checkDependencies(self, bundle) -> None:
-        if bundle.manifest.is_identity or bundle.manifest.generator in self._dependenciesOf:
-            return
+    def _checkRequirements(self, bundle) -> None:
         try:
-            ensureEngineDependencies(bundle=bundle)
+            self._requirements.check(bundle)
         except MedGANError as error:
             self._clear()
             self._refusal = str(error)
             raise
-        self._dependenciesOf.add(bundle.manifest.generator)
 
     def _take(self, key: str, request: PreviewRequest, mask, keepsSource: bool, result) -> bool:
         """Show a result while it lies in shared memory. Returns whether it is shown."""
@@ -268,55 +268,19 @@ class PreviewController(VTKObservationMixin):
             return False
         source = self._context.volumeNode
         prepared = Prepared.of(source, result.volume, {}, mask, keepsSource, region=request.region)
-        layer = self._layers.get(key)
-        if layer is None:
-            layer = self._layers[key] = PreviewLayer(key, source)
-        layer.write(self._logic.gate, prepared.image, prepared.sameUnits)
-        self._show(key)
+        self._layers.write(key, source, self._logic.gate, prepared.image, prepared.sameUnits)
         return True
 
     def _onDone(self, key: str, request: PreviewRequest, job) -> None:
         if job.error is not None and not isinstance(job.error, Cancelled):
-            self._removeLayer(key)
+            self._layers.remove(key)
         self._schedule.finished(key, request, job.error, shown=job.error is None and job.result())
 
     def _report(self) -> None:
         self._onStatus(self._refusal or (self._schedule.status if self.isOn else ""))
 
-    # What is shown.
-
-    def _views(self) -> dict:
-        """Slice nodes by view name: the views that show the source, all if none does."""
-        source, layers = self._context.volumeNode, self._layers.values()
-
-        def shows(composite) -> bool:
-            shown = layersShowing(composite, source)
-            if any(layer.underlays(composite) for layer in layers):
-                shown = [layer for layer in shown if layer != composite.LayerBackground]
-            return bool(shown) or any(layer.covers(composite) for layer in layers)
-
-        return viewsThat(shows)
-
-    def _show(self, key: str) -> None:
-        """Let the views that should show a layer show it, and no others."""
-        layer = self._layers[key]
-        views = {name: node for name, node in self._views().items() if name not in self._leftAlone}
-        nodes = [node for name, node in views.items() if key in (name, ROI_KEY)]
-        layer.showIn([compositeNodeOf(node) for node in nodes], 0.0 if self._sourceShown else self._opacity)
-
-    def _showOpacity(self) -> None:
-        for layer in self._layers.values():
-            layer.setOpacity(0.0 if self._sourceShown else self._opacity)
-
-    def _removeLayer(self, key: str) -> None:
-        layer = self._layers.pop(key, None)
-        if layer is not None:
-            layer.remove()
-
     def _clear(self) -> None:
         """Nothing is shown, computed or kept in memory any more."""
         self._schedule.forget()
-        for key in list(self._layers):
-            self._removeLayer(key)
-        self._leftAlone.clear()
+        self._layers.clear()
         self._input.release()

@@ -63,8 +63,15 @@ def _property(self, name):
     return toPython(self._nativeFor("call", "property").property(name))
 
 
+def _deleteLater(self):
+    """PySide's own hands the object over to Qt; PythonQt's lets it die with its last reference, if that is earlier."""
+    event = QtCore.QEvent(QtCore.QEvent.Type.DeferredDelete)
+    QtCore.QCoreApplication.postEvent(self._nativeFor("call", "deleteLater"), event)
+
+
 specialMembers["QObject"] = {
     "connect": _connect,
+    "deleteLater": _deleteLater,
     "disconnect": _disconnect,
     "findChild": _findChild,
     "findChildren": _findChildren,

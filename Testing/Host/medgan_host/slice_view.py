@@ -17,15 +17,16 @@ class qMRMLSliceView(QtWidgets.QWidget):
         self._sliceNode, self._paused = None, 0
         # What Slicer uses too; it needs no graphics card before it renders, which it never does here.
         self._renderWindow = vtk.vtkGenericOpenGLRenderWindow()
-        renderers = [vtk.vtkRenderer() for _layer in ("image", "overlay")]
+        renderers = [vtk.vtkRenderer() for _layer in ("image", "overlay", "orientation marker")]
         self._renderWindow.SetNumberOfLayers(len(renderers))
         for layer, renderer in enumerate(renderers):
             renderer.SetLayer(layer)
             self._renderWindow.AddRenderer(renderer)
+        renderers[2].SetViewport(0.8, 0.0, 1.0, 0.2)  # once the marker is shown
         self._cornerAnnotation = vtk.vtkCornerAnnotation()
         self.overlayAnnotation = vtk.vtkCornerAnnotation()
-        for renderer, annotation in zip(renderers, (self._cornerAnnotation, self.overlayAnnotation), strict=True):
-            renderer.AddViewProp(annotation)
+        renderers[0].AddViewProp(self._cornerAnnotation)
+        renderers[1].AddViewProp(self.overlayAnnotation)
 
     def mrmlSliceNode(self):
         return self._sliceNode
