@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from .alignment import LEAST_SLICES, Alignment, measure
 from .body_mask import body_mask
-from .dataset import grid_factor
 from .dataset_check import voxel_sha256
 from .errors import InputError
 from .modalities import components
+from .pair_alignment import align_pair
 from .pairs import Candidate
 from .volume import Volume
 
-if TYPE_CHECKING:
-    from .registration import Registration
-
 DEGRADATIONS = ("low-dose", "low-resolution", "grey", "none")
 PERCENTILES = (0.5, 1, 5, 50, 95, 99, 99.5)
-LEAST_COVERED = 0.5
 
 Progress = Callable[[float, str], None]
 
@@ -61,13 +57,18 @@ class CaseOptions:
 
 @dataclass
 class BuiltCase:
-    """Images of a case and what was found out about them; ``target`` may be the same object as ``source``."""
+    """Images of a case and what was found out about them; ``target`` may be the same object as ``source``.
+
+    ``transform`` and ``doubt`` are those of :class:`~medgan.pair_alignment.AlignedPair`, for pairs only.
+    """
 
     source: Volume | None
     target: Volume | None
     mask: np.ndarray | None = None
     registration: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    transform: np.ndarray | None = None
+    doubt: str = ""
 
     @property
     def first(self) -> Volume:
@@ -79,7 +80,7 @@ class BuiltCase:
         result = {}
         for role, volume in (("source", self.source), ("target", self.target)):
             if volume is not None:
-                values = volume.array if self.mask is None else volume.array[self._mask_on(volume)]
+                values = volume.array if self.mask is None else volume.array[self.mask_on(volume)]
                 numbers = np.percentile(values, PERCENTILES).tolist()
                 result[role] = {f"{p:g}": float(f"{value:.6g}") for p, value in zip(PERCENTILES, numbers, strict=True)}
         return result
@@ -89,7 +90,8 @@ class BuiltCase:
         images = (("source", self.source), ("target", self.target))
         return {role: voxel_sha256(volume) for role, volume in images if volume is not None}
 
-    def _mask_on(self, volume: Volume) -> np.ndarray:
+    def mask_on(self, volume: Volume) -> np.ndarray:
+        """The mask on the grid of one of the images, whose voxels may be parts of the mask's."""
         mask = self.mask
         for axis, (size, small) in enumerate(zip(volume.grid_shape, mask.shape, strict=True)):
             mask = np.repeat(mask, size // small, axis)
@@ -103,28 +105,81 @@ def build_case(candidate: Candidate, options: CaseOptions, progress: Progress | 
         InputError: an image cannot be read or used, or the pair cannot be laid onto one grid; the sentence says why
             the case has to be set aside.
     """
-    tell = progress or (lambda fraction, message: None)
     notes: list[str] = []
     images = {"source": candidate.source, "target": candidate.target}
     series = {"source": candidate.source_series, "target": candidate.target_series}
-    codes = {"source": options.modality, "target": options.target_modality or options.modality}
+    codes = modalities(options)
     read = {
-        role: _read(path, series[role], codes[role], notes) if path is not None else None
+        role: read_checked(path, codes[role], notes, series[role]) if path is not None else None
         for role, path in images.items()
     }
-    for role, volume in read.items():
-        _check_components(volume, codes[role])
-    if options.degrade:
-        original = read["source"] if read["source"] is not None else read["target"]
-        built = BuiltCase(*_degraded(original, options, candidate.id, tell), notes=notes)
-    elif read["source"] is None or read["target"] is None:
-        built = BuiltCase(read["source"], read["target"], notes=notes)
-    else:
-        built = _aligned(read["source"], read["target"], options, tell)
-        built.notes = notes + built.notes
-    tell(0.9, "Finding the body")
-    built.mask = _mask(built, candidate, options)
+    if candidate.mask is not None:
+        options = replace(options, find_masks=False)
+    built = build_images(read["source"], read["target"], options, candidate.id, progress=progress)
+    _refuse_doubtful(built)
+    built.notes = notes
+    if candidate.mask is not None:
+        built.mask = _read_mask(candidate.mask, built.first)
     return built
+
+
+def _refuse_doubtful(built: BuiltCase) -> None:
+    """Nobody looks at the pairs, so one must not be used if what was done to it seems to have failed."""
+    method = built.registration.get("method", "")
+    if built.doubt and method == "resampled":
+        raise InputError(f"The pair does not fit: {built.doubt}; register the pairs (--register rigid).")
+    if built.doubt and method != "as given":
+        raise InputError(f"The registration failed: {built.doubt}.")
+
+
+def build_images(
+    source: Volume | None,
+    target: Volume | None,
+    options: CaseOptions,
+    name: str,
+    mask: Volume | None = None,
+    transform: np.ndarray | None = None,
+    progress: Progress | None = None,
+) -> BuiltCase:
+    """The images of a case from its volumes: degraded or laid onto one grid, with the body found in them.
+
+    Args:
+        source, target: one of them is enough where the source is made from the target, and for unpaired tasks.
+        name: of the case; the noise that is simulated depends on it and on the seed.
+        mask: not 0 in the body, on any grid, instead of finding it.
+        transform: 4x4 from source to target points, RAS mm, instead of registering.
+
+    Raises:
+        InputError: an image cannot be used for this, one sentence.
+    """
+    tell = progress or (lambda fraction, message: None)
+    for volume, code in zip((source, target), modalities(options).values(), strict=True):
+        _check_components(volume, code)
+    if options.degrade:
+        built = BuiltCase(*_degraded(target if source is None else source, options, name, tell))
+    elif source is None or target is None:
+        built = BuiltCase(source, target)
+    else:
+        pair = align_pair(
+            source,
+            target,
+            options.register,
+            options.super_resolution,
+            transform,
+            lambda fraction, message: tell(0.1 + 0.8 * fraction, message),
+        )
+        built = BuiltCase(source, pair.target, None, pair.facts, [], pair.transform, pair.doubt)
+    tell(0.9, "Finding the body")
+    if mask is not None:
+        built.mask = _sampled_mask(mask, built.first)
+    elif options.find_masks:
+        built.mask = _found_mask(built)
+    return built
+
+
+def modalities(options: CaseOptions) -> dict[str, str]:
+    """DICOM modality codes by role."""
+    return {"source": options.modality, "target": options.target_modality or options.modality}
 
 
 def _check_components(volume: Volume | None, modality: str) -> None:
@@ -134,7 +189,12 @@ def _check_components(volume: Volume | None, modality: str) -> None:
         raise InputError(f"it has {volume.channels} component(s) per voxel, but this task takes {kind}.")
 
 
-def _read(path: Any, series: str | None, modality: str, notes: list[str]) -> Volume:
+def read_checked(path: Path, modality: str, notes: list[str], series: str | None = None) -> Volume:
+    """An image that can be learnt from; what the reader has to say goes to ``notes``.
+
+    Raises:
+        InputError: it cannot be read, holds voxels that are no number, one value only, or a CT not in HU.
+    """
     from .image_io import read_volume
 
     volume, found = read_volume(path, series, modality or None)
@@ -180,93 +240,32 @@ def _grey_picture(volume: Volume, kind: str) -> Volume:
     return volume.with_array(np.repeat(rounded[..., np.newaxis], 3, axis=3))
 
 
-def _aligned(source: Volume, target: Volume, options: CaseOptions, tell: Progress) -> BuiltCase:
-    """The target on the grid of the source (for super-resolution on a refinement of it), and how well it lies there."""
-    flat = 1 in source.grid_shape or 1 in target.grid_shape or source.channels > 1 or target.channels > 1
-    try:
-        factor = grid_factor(source, target)
-    except InputError:
-        factor = None
-        if flat:
-            raise InputError(
-                f"The pictures have {_size(source)} and {_size(target)} pixels and nothing says how they lie on each "
-                "other; cut them to the same region first."
-            ) from None
-    if options.register:
-        return _registered(source, target, options, tell)
-    if factor == (1, 1, 1):
-        found = None if flat or min(source.grid_shape) < LEAST_SLICES else measure(source, target)
-        return BuiltCase(source, target, registration=_facts("as given", found))
-    if factor is not None and options.super_resolution:
-        return BuiltCase(source, target, registration={"method": "as given"})
-    return _resampled(source, target, options)
+def _read_mask(path: Path, grid: Volume) -> np.ndarray | None:
+    from .image_io import read_volume
 
-
-def _resampled(source: Volume, target: Volume, options: CaseOptions) -> BuiltCase:
-    """By the headers; refused if the images do not lie on each other then."""
-    from .registration import resample
-
-    moved, inside = resample(target, _refined(source, target, options))
-    found, reason = None, ""
-    if min(*source.grid_shape, *target.grid_shape) >= LEAST_SLICES:
-        found = measure(source, *resample(target, source))
-        reason = found.reason
-    elif inside.mean() < LEAST_COVERED:
-        reason = f"the target covers only {inside.mean():.0%} of the source's grid"
-    if reason:
-        raise InputError(f"The pair does not fit: {reason}; register the pairs (--register rigid).")
-    return BuiltCase(source, moved, registration=_facts("resampled", found))
-
-
-def _registered(source: Volume, target: Volume, options: CaseOptions, tell: Progress) -> BuiltCase:
-    from .registration import register, resample
-
-    found = register(source, target, options.register, progress=lambda f, text: tell(0.1 + 0.8 * f, text))
-    if not found.ok:
-        raise InputError(f"The registration failed: {found.reason}.")
-    grid = _refined(source, target, options)
-    moved = found.moved if grid is source else resample(target, grid, found.transform)[0]
-    return BuiltCase(source, moved, registration=_facts(options.register, found))
-
-
-def _refined(source: Volume, target: Volume, options: CaseOptions) -> Volume:
-    """The grid for the target: that of the source, for super-resolution refined to about the spacing of the target."""
-    if not options.super_resolution:
-        return source
-    ratio = source.geometry.spacing_mm / target.geometry.spacing_mm
-    factor = np.maximum(np.rint(ratio), 1).astype(int)
-    shape = [size * f for size, f in zip(source.grid_shape, factor[::-1], strict=True)]
-    return Volume(np.zeros(shape, np.uint8), source.geometry.shifted((0, 0, 0), factor))
-
-
-def _facts(method: str, found: Alignment | Registration | None) -> dict[str, Any]:
-    if found is None:
-        return {"method": method}
-    return {
-        "method": method,
-        "quality": round(found.quality, 3),
-        "mutual_information": round(found.mutual_information, 4),
-        "body_dice": round(found.body_dice, 4),
-    }
-
-
-def _mask(built: BuiltCase, candidate: Candidate, options: CaseOptions) -> np.ndarray | None:
-    if candidate.mask is not None:
-        from .image_io import read_volume
-
-        volume = read_volume(candidate.mask)[0]
-        if volume.array.shape != built.first.grid_shape or not volume.geometry.is_close(built.first.geometry):
-            raise InputError(f"The mask {candidate.mask.name} does not lie on the grid of its image; resample it.")
-        mask = volume.array != 0
-    elif options.find_masks:
-        # air is the clearest in a CT, so where one of the pair is a CT, it decides
-        target = built.target
-        better = target is not None and target.units == "HU" and target.grid_shape == built.first.grid_shape
-        mask = body_mask(target if better else built.first)
-    else:
-        return None
+    volume = read_volume(path)[0]
+    if volume.array.shape != grid.grid_shape or not volume.geometry.is_close(grid.geometry):
+        raise InputError(f"The mask {path.name} does not lie on the grid of its image; resample it.")
+    mask = volume.array != 0
     return mask if mask.any() else None
 
 
-def _size(volume: Volume) -> str:
-    return " x ".join(str(size) for size in volume.grid_shape[::-1])
+def _sampled_mask(mask: Volume, grid: Volume) -> np.ndarray:
+    """A mask at the voxel centers of another grid."""
+    import SimpleITK as sitk
+
+    image = mask.with_array((mask.array != 0).astype(np.uint8)).to_sitk()
+    empty = Volume(np.zeros(grid.grid_shape, np.uint8), grid.geometry).to_sitk()
+    identity = sitk.Transform(3, sitk.sitkIdentity)
+    sampled = sitk.GetArrayFromImage(sitk.Resample(image, empty, identity, sitk.sitkNearestNeighbor, 0)) != 0
+    if not sampled.any():
+        raise InputError("The mask covers no voxel of the image; choose a segment that lies in it.")
+    return sampled
+
+
+def _found_mask(built: BuiltCase) -> np.ndarray | None:
+    """Air is the clearest in a CT, so where one of the pair is a CT, it decides."""
+    target = built.target
+    better = target is not None and target.units == "HU" and target.grid_shape == built.first.grid_shape
+    mask = body_mask(target if better else built.first)
+    return mask if mask.any() else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import shutil
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +15,20 @@ from .files import replacing, write_json
 if TYPE_CHECKING:
     from .trainer import Trainer
 
+COPIES = 3
+"""Checkpoints that a disk needs room for: the last one, the one that takes its place, and the best weights."""
+
 MAY_CHANGE = ("epochs", "patience", "checkpoint_interval", "sample_interval")
 """Parameters that may change when a training goes on."""
 
 
 def save(trainer: Trainer) -> None:
-    """Write ``checkpoint.pt`` (everything) and ``history.json``."""
+    """Write ``checkpoint.pt`` (everything) and ``history.json``.
+
+    Raises:
+        InputError: the disk is nearly full; the checkpoint before is kept.
+    """
+    check_room(trainer, 1)
     state = {
         "recipe": trainer.recipe.to_dict(),
         "processes": trainer.fabric.world_size,
@@ -26,6 +36,7 @@ def save(trainer: Trainer) -> None:
         "seconds": trainer.seconds,
         "history": trainer.history,
         "best": trainer.best,
+        "started_from": trainer.started_from,
         "average": trainer.average,
         "generator": trainer.generator.state_dict(),
         "discriminator": trainer.discriminator.state_dict(),
@@ -43,6 +54,31 @@ def save(trainer: Trainer) -> None:
 def save_best(trainer: Trainer) -> None:
     """Write ``best.pt``: the averaged generator as it is now."""
     _write(trainer.out_dir / "best.pt", {"average": trainer.average, **trainer.best})
+
+
+def check_room(trainer: Trainer, copies: int) -> None:
+    """Refuse to go on where the disk has no room for so many checkpoints, those that are there included.
+
+    Raises:
+        InputError: how much is free and needed.
+    """
+    there = sum(path.stat().st_size for path in _files(trainer.out_dir) if copies > 1 and path.exists())
+    needed = copies * _expected_bytes(trainer) - there
+    free = shutil.disk_usage(trainer.out_dir).free
+    if free >= needed:
+        return
+    kept = "the last checkpoint is kept" if (trainer.out_dir / "checkpoint.pt").exists() else "nothing is lost"
+    raise InputError(
+        f"The disk of {trainer.out_dir} is nearly full: {_size(free)} are free and the checkpoints need "
+        f"{_size(needed)}; {kept}, free disk space and start again, or choose another folder."
+    )
+
+
+def discard(folder: Path) -> None:
+    """Delete what an earlier training left to go on from."""
+    for path in (*_files(folder), folder / "history.json"):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
 
 
 def load(trainer: Trainer) -> None:
@@ -76,6 +112,8 @@ def load(trainer: Trainer) -> None:
         _restore(trainer, state)
     except Exception as error:  # whatever state is missing or does not fit
         raise _damaged(path, error) from error
+    if trainer.leads:
+        write_json(trainer.out_dir / "history.json", trainer.history)  # a kill may have come between both files
 
 
 def check_agreement(trainer: Trainer) -> None:
@@ -112,7 +150,7 @@ def load_best(trainer: Trainer) -> dict[str, Any] | None:
 
 def _restore(trainer: Trainer, state: dict[str, Any]) -> None:
     trainer.epoch, trainer.seconds, trainer.history = state["epoch"], state["seconds"], state["history"]
-    trainer.best = state["best"]
+    trainer.best, trainer.started_from = state["best"], state.get("started_from", "")
     trainer.average = state["average"]
     trainer.generator.load_state_dict(state["generator"])
     trainer.discriminator.load_state_dict(state["discriminator"])
@@ -152,3 +190,20 @@ def _read(path: Path, device: Any) -> dict[str, Any]:
 
 def _damaged(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} cannot be read ({type(error).__name__}); start anew with resume=False (--no-resume).")
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    return folder / "checkpoint.pt", folder / "best.pt"
+
+
+def _expected_bytes(trainer: Trainer) -> int:
+    """Of a checkpoint: weights of both players, their moments (Adam has two for each) and the average."""
+    generator, discriminator = (
+        sum(value.numel() * value.element_size() for value in player.state_dict().values())
+        for player in (trainer.generator, trainer.discriminator)
+    )
+    return 4 * generator + 3 * discriminator
+
+
+def _size(count: float) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"

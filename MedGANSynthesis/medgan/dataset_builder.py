@@ -15,6 +15,7 @@ import numpy as np
 
 from .alignment import GOOD_QUALITY
 from .case_builder import DEGRADATIONS, BuiltCase, CaseOptions, build_case
+from .case_splits import Member, split_cases
 from .dataset import Case, Dataset
 from .errors import InputError
 from .files import make_folder, write_json
@@ -215,7 +216,18 @@ def _dataset(
 ) -> Dataset:
     for text in sorted({text for _, record in finished for text in record["notes"]}):
         say(text)
-    splits = _splits(finished, options, say)
+    members = [
+        Member(
+            candidate.id,
+            candidate.patient,
+            candidate.split,
+            candidate.stratum,
+            tuple(record["case"]["spacing_mm"]),
+            record["case"]["sha256"],
+        )
+        for candidate, record in finished
+    ]
+    splits = split_cases(members, options.fractions, options.seed, say)
     cases = tuple(
         Case(**{**record["case"], "spacing_mm": tuple(record["case"]["spacing_mm"])}, split=splits[candidate.id])
         for candidate, record in finished
@@ -240,41 +252,3 @@ def _dataset(
         paired=options.paired,
         failed=tuple(set_aside),
     )
-
-
-def _splits(
-    finished: list[tuple[Candidate, dict[str, Any]]], options: BuildOptions, say: Callable[[str], None]
-) -> dict[str, str]:
-    """The split of each case: as fixed by the list, else drawn by patient."""
-    group = _groups(finished, say)
-    fixed = {group[c.patient]: c.split for c, _ in finished if c.split}
-    strata: dict[str, str] = {}
-    for candidate, record in finished:
-        slice_mm = max(record["case"]["spacing_mm"])
-        strata.setdefault(group[candidate.patient], candidate.stratum or f"2^{round(np.log2(slice_mm))} mm")
-    sides: dict[str, set[str]] = {}
-    for candidate, record in finished:
-        sides.setdefault(group[candidate.patient], set()).update(record["case"]["sha256"])
-    drawn: dict[str, str] = {}
-    for side in sorted({tuple(sorted(own)) for own in sides.values()}):  # unpaired data need both in every split
-        free = {p: stratum for p, stratum in strata.items() if p not in fixed and tuple(sorted(sides[p])) == side}
-        drawn |= split_patients(free, options.fractions, options.seed)
-    if len(strata) == 1 and not fixed:
-        say(
-            "All images are of one patient, so all go to train: what was tested on the patient who was learnt from "
-            "would look better than it is; add other patients for validation and test."
-        )
-    return {c.id: c.split or fixed.get(group[c.patient]) or drawn[group[c.patient]] for c, _ in finished}
-
-
-def _groups(finished: list[tuple[Candidate, dict[str, Any]]], say: Callable[[str], None]) -> dict[str, str]:
-    """For each patient the first one with whom it shares an image: they are kept in one split."""
-    group = {candidate.patient: candidate.patient for candidate, _ in finished}
-    owner: dict[str, str] = {}
-    for candidate, record in finished:
-        for digest in record["case"]["sha256"].values():
-            first, second = group[owner.setdefault(digest, candidate.patient)], group[candidate.patient]
-            if first != second:
-                say(f"Patients {first} and {second} have an image in common; both are kept in one split.")
-                group = {patient: first if own == second else own for patient, own in group.items()}
-    return group

@@ -40,3 +40,15 @@ def missing_package(error: ImportError) -> str:
         return f"The Python package {package!r} is missing: run 'pip install {package}' and try again."
     reason = next(iter(str(error).strip().splitlines()), "no reason given")
     return f"A Python package cannot be loaded ({reason}); install it again."
+
+
+def sentence(error: BaseException) -> str:
+    """What to tell the user of any error."""
+    if isinstance(error, MedGANError):
+        return str(error)
+    if isinstance(error, ImportError):
+        return missing_package(error)
+    if isinstance(error, MemoryError):
+        return "There is not enough memory for this image; crop it, or close other programs."
+    first_line = (str(error).strip().splitlines() or ["no message"])[0]
+    return f"unexpected {type(error).__name__}: {first_line} (run medgan --debug ... for details)"

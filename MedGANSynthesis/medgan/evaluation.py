@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .dataset import SPLITS, Case, Dataset
+from .error_maps import ERROR_MAPS, ErrorMaps
 from .errors import InputError
-from .evaluation_table import OUTPUT, Table
+from .evaluation_results import content_of, write_results
+from .evaluation_table import AGAINST, OUTPUT, Table
+from .files import replacing_folder
 from .intensity import Scale
 from .metrics import perceptual, staining
 from .metrics.judges import TASKS, Reference, TaskMetrics
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from .report_cases import CaseRecord
 
 Progress = Callable[[float, str], None]
+Generator = Callable[[Volume], Volume]
 
 
 def evaluate(
@@ -34,6 +39,8 @@ def evaluate(
     progress: Progress | None = None,
     out_dir: str | Path | None = None,
     baselines: bool = True,
+    against: Bundle | str | Path | None = None,
+    error_maps: bool = False,
 ) -> Table:
     """Measure a bundle on a split of a dataset, beside its baselines.
 
@@ -43,9 +50,12 @@ def evaluate(
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         split: "test" (the ``validation`` split where there is none), "validation" or "train".
         progress: called with (fraction, message); may raise to stop.
-        out_dir: folder for ``report.html`` and ``table.csv``; None writes nothing.
+        out_dir: folder for ``report.html``, ``table.csv``, ``pictures`` and ``results.json`` (see
+            :mod:`medgan.evaluation_results`); None writes nothing.
         baselines: compare with classical methods as well, tuned on ``validation`` and fitted to ``train``; without,
             only the trivial one (the input, for MR to CT water) is beside.
+        against: another bundle to compare with on the same cases, see :attr:`.Table.comparison`.
+        error_maps: also write output minus truth of each case to ``out_dir``, see :mod:`medgan.error_maps`.
 
     Returns:
         one row per patient (``patient``, ``cases``, ``output_<metric>``, ``<baseline>_<metric>``, cases of a patient
@@ -57,32 +67,38 @@ def evaluate(
             generator's grid is not that of the truth.
     """
     from .baselines_tasks import for_task, trivial
-    from .bundle import Bundle
-    from .synthesizer import Synthesizer
 
-    bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.load(dataset)
-    cases, notes = _cases(bundle, dataset, split)
+    models = {name: _loaded(model) for name, model in ((OUTPUT, bundle), (AGAINST, against)) if model is not None}
+    bundle = models[OUTPUT]
+    cases, notes, split = _cases(list(models.values()), dataset, split)
     tell = progress or (lambda fraction, message: None)
-    synthesizer = Synthesizer(bundle, device)
+    generators = {name: _generator(model, device) for name, model in models.items()}
     tell(0.0, "Tuning the baselines")
     methods, missing = for_task(bundle.task, dataset) if baselines else (trivial(bundle.task), [])
-    run = _Run(bundle.task, dataset, methods, keep=out_dir is not None)
-    for number, case in enumerate(cases):
+    labels = {**_titles(models), **{name: baseline.label for name, baseline in methods.items()}}
+    with contextlib.ExitStack() as stack:
+        maps = None
+        if error_maps and out_dir is not None:
+            maps = ErrorMaps(stack.enter_context(replacing_folder(Path(out_dir) / ERROR_MAPS)), _titles(models))
+        run = _Run(bundle.task, dataset, methods, keep=out_dir is not None, maps=maps)
+        for number, case in enumerate(cases):
 
-        def within(share: float, text: str, done: int = number) -> None:
-            tell((done + share) / len(cases), f"{text}, case {done + 1} of {len(cases)}")
+            def within(share: float, text: str, done: int = number) -> None:
+                tell((done + share) / len(cases), f"{text}, case {done + 1} of {len(cases)}")
 
-        run.add(case, lambda source: synthesizer(source).volume, within)
-    if not run.rows:
-        raise InputError(f"No case of {dataset.folder} in this split has both images, so nothing can be compared.")
+            run.add(case, generators, within)
+        if not run.rows:
+            raise InputError(f"No case of {dataset.folder} in this split has both images, so nothing can be compared.")
     notes += [*run.notes(), *missing, *(f"Baseline {own.label}: {own.note}" for own in methods.values())]
-    labels = {OUTPUT: bundle.title, **{name: baseline.label for name, baseline in methods.items()}}
     table = Table(by_patient(run.rows), bundle.task, run.primary, labels, notes, run.distances())
+    table.cases, table.split = run.rows, split
     if out_dir is not None:
         from .report import write_report
 
-        write_report(Path(out_dir), table, run.records, bundle, dataset)
+        files = write_report(Path(out_dir), table, run.records, bundle, dataset)
+        files |= {"error_maps": maps.rows if maps is not None else []}
+        write_results(Path(out_dir), content_of(table, models, dataset, **files))
     tell(1.0, "Done")
     return table
 
@@ -108,16 +124,24 @@ def evaluate_generator(
 
     run = _Run(dataset.task, dataset, trivial(dataset.task), keep=False, fast=True)
     for case in cases:
-        run.add(case, lambda source: generate(generator, spec, scale, target, source, device))
+        run.add(case, {OUTPUT: lambda source: generate(generator, spec, scale, target, source, device)})
     return run.rows
 
 
 class _Run:
     """Cases measured so far."""
 
-    def __init__(self, task: str, dataset: Dataset, methods: dict[str, Baseline], keep: bool, fast: bool = False):
+    def __init__(
+        self,
+        task: str,
+        dataset: Dataset,
+        methods: dict[str, Baseline],
+        keep: bool,
+        fast: bool = False,
+        maps: ErrorMaps | None = None,
+    ):
         self.metrics: TaskMetrics = TASKS[task]
-        self.dataset, self.methods, self.keep, self.fast = dataset, methods, keep, fast
+        self.dataset, self.methods, self.keep, self.fast, self.maps = dataset, methods, keep, fast, maps
         self.rows: list[dict[str, Any]] = []
         self.records: list[CaseRecord] = []
         self.unpaired, self.skipped = 0, 0
@@ -129,24 +153,29 @@ class _Run:
         """Metric that decides."""
         return self.metrics.unpaired[0] if self.unpaired and self.metrics.unpaired else self.metrics.primary
 
-    def add(self, case: Case, make: Callable[[Volume], Volume], tell: Progress = lambda fraction, text: None) -> None:
+    def add(
+        self, case: Case, generators: Mapping[str, Generator], tell: Progress = lambda fraction, text: None
+    ) -> None:
         """Generate and measure one case, and apply and measure every baseline."""
         source, truth = self.dataset.volumes(case)
         if source is None or (truth is None and (self.fast or self.metrics.unpaired is None)):
             self.skipped += 1
             return
         tell(0.0, "Generating")
-        made = {OUTPUT: make(source)}
-        if truth is not None:
-            _check_grid(case, made[OUTPUT], truth)
+        made = {name: make(source) for name, make in generators.items()}
+        for image in made.values() if truth is not None else ():
+            _check_grid(case, image, truth)
+        if truth is not None and self.maps is not None:
+            self.maps.add(case, truth, made)
         self.unpaired += truth is None
         mask = None if truth is None else _mask_on(self.dataset.mask(case), truth)
         reference = Reference(source, truth if truth is not None else made[OUTPUT], mask, self._target_look(truth))
         prepare = self.metrics.fast if self.fast else self.metrics.full
         judge = (prepare if truth is not None else self.metrics.unpaired[1])(reference)
         row: dict[str, Any] = {"case": case.id, "patient": case.patient}
-        for number, name in enumerate((OUTPUT, *self.methods)):
-            tell((number + 1) / (len(self.methods) + 2), "Measuring")
+        names = [*generators, *self.methods]
+        for number, name in enumerate(names):
+            tell((number + 1) / (len(names) + 1), "Measuring")
             if name not in made:
                 made[name] = self.methods[name].apply(source, source if truth is None else truth)
             row.update({f"{name}_{metric}": value for metric, value in judge(made[name].array).items()})
@@ -218,12 +247,35 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _cases(bundle: Bundle, dataset: Dataset, split: str) -> tuple[list[Case], list[str]]:
-    """The cases to measure, and a sentence where they are not what they should be."""
-    if bundle.task not in TASKS or TASKS[bundle.task] is not TASKS.get(dataset.task):
-        raise InputError(
-            f"'{bundle.title}' is for the task {bundle.task}, the dataset for {dataset.task}; choose one that fits."
-        )
+def _loaded(bundle: Bundle | str | Path) -> Bundle:
+    from .bundle import Bundle
+
+    return bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+
+
+def _generator(bundle: Bundle, device: str) -> Generator:
+    from .synthesizer import Synthesizer
+
+    synthesizer = Synthesizer(bundle, device)
+    return lambda source: synthesizer(source).volume
+
+
+def _titles(models: Mapping[str, Bundle]) -> dict[str, str]:
+    """Titles that tell the models apart: two trainings of a task are often called the same."""
+    alike = len({model.title for model in models.values()}) < len(models)
+    return {
+        name: f"{model.title} ({model.sha256[:8] or model.path.name})" if alike else model.title
+        for name, model in models.items()
+    }
+
+
+def _cases(bundles: Sequence[Bundle], dataset: Dataset, split: str) -> tuple[list[Case], list[str], str]:
+    """The cases to measure, a sentence where they are not what they should be, and the split they are of."""
+    for bundle in bundles:
+        if bundle.task not in TASKS or TASKS[bundle.task] is not TASKS.get(dataset.task):
+            raise InputError(
+                f"'{bundle.title}' is for the task {bundle.task}, the dataset for {dataset.task}; choose one that fits."
+            )
     if split not in SPLITS:
         raise InputError(f"There is no split '{split}'; use one of {', '.join(SPLITS)}.")
     notes, cases = [], dataset.split(split)
@@ -234,7 +286,7 @@ def _cases(bundle: Bundle, dataset: Dataset, split: str) -> tuple[list[Case], li
         raise InputError(f"{dataset.folder} has no case in its {split} split; choose another split.")
     if split == "train":
         notes.append("Measured on the images it may have been trained on, so the numbers do not hold for others.")
-    return cases, notes
+    return cases, notes, split
 
 
 def _check_grid(case: Case, made: Volume, truth: Volume) -> None:

@@ -12,10 +12,12 @@ import numpy as np
 
 from .bootstrap import CONFIDENCE, mean_interval
 from .files import replacing
-from .metrics.catalogue import CATALOGUE
+from .metrics.catalogue import CATALOGUE, Metric
 
 OUTPUT = "output"
 """Method that stands for the generator."""
+AGAINST = "against"
+"""Method that stands for a second generator, which the first is compared with."""
 
 
 class Table(list[dict[str, Any]]):
@@ -24,9 +26,13 @@ class Table(list[dict[str, Any]]):
     Args:
         rows: see above; NaN where something could not be measured.
         task: name of the task. primary: metric that decides which method is better.
-        methods: names of the methods with their labels for people; the generator is ``output``.
+        methods: names of the methods with their labels for people; the generator is ``output``, one that it is
+            compared with is ``against``, all others are baselines.
         notes: sentences a reader has to know: how baselines were set, what is missing.
         overall: (metric, method) to a value measured on all patients together, such as FID.
+
+    Attributes:
+        cases: the same rows per case, where they are known. split: what was measured on.
     """
 
     def __init__(
@@ -40,6 +46,8 @@ class Table(list[dict[str, Any]]):
     ):
         super().__init__(rows)
         self.overall = overall or {}
+        self.cases: list[dict[str, Any]] = []
+        self.split = "test"
         self.task, self.primary, self.methods, self.notes = task, primary, methods, list(notes)
 
     @property
@@ -75,14 +83,55 @@ class Table(list[dict[str, Any]]):
             rows.append({**row, "patients": len(self)})
         return rows
 
+    @functools.cached_property
+    def comparison(self) -> list[dict[str, Any]]:
+        """How the generator differs from the one it is compared with, by the patients that both were measured on.
+
+        One row per metric: ``output`` and ``against`` (means), ``difference`` (mean of output minus against of each
+        patient), ``low`` and ``high`` (its 95 % interval by bootstrap over patients; None with one patient),
+        ``patients``, and ``better``: "output" or "against" where chance is no explanation, else "".
+        """
+        rows = []
+        for metric in self.metrics if AGAINST in self.methods else ():
+            pairs = np.stack([self.values(OUTPUT, metric), self.values(AGAINST, metric)])
+            own, other = pairs[:, np.isfinite(pairs).all(axis=0)]
+            if own.size:
+                low, high = mean_interval(own - other) or (None, None)
+                means = {"output": float(own.mean()), "against": float(other.mean())}
+                row = {"metric": metric, **means, "difference": float((own - other).mean()), "low": low, "high": high}
+                rows.append({**row, "patients": own.size, "better": _better(CATALOGUE[metric], own, other)})
+        return rows
+
+    def comparison_verdict(self) -> str:
+        """One sentence: which of the two generators is better by the primary metric; '' if there is one only."""
+        row = next((row for row in self.comparison if row["metric"] == self.primary), None)
+        if row is None:
+            return "The two models could not be compared." if AGAINST in self.methods else ""
+        first, second = (AGAINST, OUTPUT) if row["better"] == AGAINST else (OUTPUT, AGAINST)
+        facts, unit = CATALOGUE[self.primary], f" {CATALOGUE[self.primary].unit}".rstrip()
+        numbers = f"{facts.label} {format_value(row[first])} against {format_value(row[second])}{unit}"
+        names = f"'{self.methods[first]}'", f"'{self.methods[second]}'"
+        if row["low"] is None:
+            return f"{names[0]} and {names[1]} were compared on one patient, which proves nothing ({numbers})."
+        difference, *ends = (row["difference"], row["low"], row["high"])
+        if first == AGAINST:
+            difference, ends = -difference, [-ends[1], -ends[0]]
+        low, high = (format_value(end) for end in ends)
+        interval = f"difference {format_value(difference)}{unit}, {CONFIDENCE:.0%} interval over {row['patients']} "
+        interval += f"patients {low} to {high}"
+        if not row["better"]:
+            return f"Neither {names[0]} nor {names[1]} is shown to be better: {numbers} ({interval})."
+        return f"{names[0]} is better than {names[1]}: {numbers} ({interval})."
+
     def best_baseline(self) -> tuple[str | None, float]:
         """The best of the baselines by the primary metric, and by how much the generator is better (below 0: worse)."""
         loss = {name: np.nanmean(self._loss(name)) for name in self.methods if not np.isnan(self._loss(name)).all()}
         own = loss.pop(OUTPUT, np.nan)
+        loss.pop(AGAINST, None)
         if not loss:
             return None, float("nan")
         best = min(loss, key=loss.__getitem__)
-        return best, float(loss[best] - own)
+        return best, float(_gain(loss[best], own))
 
     def verdict(self) -> str:
         """One sentence: does the generator beat its best baseline, by how much, and is it more than chance?"""
@@ -95,7 +144,7 @@ class Table(list[dict[str, Any]]):
         unit = f" {facts.unit}" if facts.unit else ""
         own, other = (format_value(np.nanmean(self.values(method, self.primary))) for method in (OUTPUT, best))
         who = f"its best baseline ({self.methods[best]}): {facts.label} {own} against {other}{unit}"
-        interval = mean_interval(self._loss(best) - self._loss(OUTPUT))
+        interval = mean_interval(_gain(self._loss(best), self._loss(OUTPUT)))
         if interval is None:
             certain = "measured on one patient, which says nothing about others"
         else:
@@ -136,6 +185,19 @@ class Table(list[dict[str, Any]]):
 
     def _loss(self, method: str) -> np.ndarray:
         return np.array([CATALOGUE[self.primary].loss(value) for value in self.values(method, self.primary)])
+
+
+def _gain(before: Any, after: Any) -> np.ndarray:
+    """By how much a loss became smaller; both are infinite where two images equal the truth."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.equal(before, after), 0.0, np.subtract(before, after))
+
+
+def _better(facts: Metric, own: np.ndarray, other: np.ndarray) -> str:
+    """Which generator loses less, if the interval of the difference says that it is more than chance."""
+    gains = [facts.loss(second) - facts.loss(first) for first, second in zip(own, other, strict=True)]
+    low, high = mean_interval(np.array(gains)) or (0.0, 0.0)
+    return OUTPUT if low > 0 else AGAINST if high < 0 else ""
 
 
 def titled(metric: str) -> str:

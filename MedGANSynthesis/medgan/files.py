@@ -6,12 +6,17 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
+
+_WAITS_S = (0.01, 0.05, 0.2, 0.5)
 
 
 @contextlib.contextmanager
@@ -26,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
-        os.replace(beside, path)
+        _replace(beside, path)
     except OSError as error:
         raise InputError(
             f"{path} could not be written ({error.strerror or error}); free disk space or choose another folder."
@@ -34,6 +39,43 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink()
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """A new folder beside ``path``; it takes the place of ``path`` when the block ends without error.
+
+    Raises:
+        InputError: the disk is full or the folder above cannot be written to; what was there before is untouched.
+    """
+    path = Path(path)
+    beside, before = (path.with_name(f".{os.getpid()}-{word}{path.name}") for word in ("", "before-"))
+    try:
+        beside.mkdir(parents=True)
+        yield beside
+        if path.exists():
+            os.replace(path, before)
+        os.replace(beside, path)
+    except OSError as error:
+        if before.exists() and not path.exists():
+            os.replace(before, path)
+        raise InputError(
+            f"{path} could not be written ({error.strerror or error}); free disk space or choose another folder."
+        ) from error
+    finally:
+        for leftover in (beside, before):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _replace(beside: Path, path: Path) -> None:
+    """As ``os.replace``, but on Windows, where nothing can take the place of a file that somebody reads, try again."""
+    for wait_s in _WAITS_S if sys.platform == "win32" else ():
+        try:
+            os.replace(beside, path)
+            return
+        except PermissionError:
+            time.sleep(wait_s)
+    os.replace(beside, path)
 
 
 def make_folder(path: Path) -> None:

@@ -75,7 +75,7 @@ def from_folders(
         )
     candidates = [
         Candidate(
-            id=_file_name("-".join(value for _, value in key)),
+            id=file_name("-".join(value for _, value in key)),
             patient=dict(key).get("patient", "-".join(value for _, value in key)),
             source=found["source"][key],
             target=found["target"][key] if targets is not None else None,
@@ -141,7 +141,7 @@ def from_csv(path: Path, needs_target: bool = True) -> list[Candidate]:
             )
         name = row.get("id") or f"{row['patient']}-{_stem(files['source'] or files['target'])}"
         candidates.append(
-            Candidate(_file_name(name), row["patient"], **files, split=split, stratum=row.get("stratum", ""))
+            Candidate(file_name(name), row["patient"], **files, split=split, stratum=row.get("stratum", ""))
         )
     return _distinct(candidates)
 
@@ -243,7 +243,8 @@ def _stem(path: Path) -> str:
     return path.name[: len(path.name) - len(extension)]
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
+    """A text as a name that every file system takes."""
     return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "case"
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +19,12 @@ from .dataset import Dataset
 from .errors import InputError, MedGANError
 from .files import write_json
 from .fingerprint import case_list, fingerprint
+from .patch_size import common_extent, limited, size_parameters
 from .recipes.base import Recipe
 
 SCHEMA = 1
 BY_USER = "set by the user"
+OF_START = "as in the model it starts from"
 _SHORTEST, _LONGEST = 0.5, 4.0  # times the preset's steps per epoch: a tuned schedule is stretched, not replaced
 _SMALLEST_PATCH = 16
 
@@ -45,16 +45,17 @@ class Plan:
 
     def save(self, path: str | Path) -> None:
         """Write it as readable JSON, all or nothing."""
-        write_json(
-            Path(path),
-            {
-                "schema": SCHEMA,
-                "task": self.recipe.TASK,
-                "decisions": self.decisions,
-                "dataset": self.fingerprint,
-                "recipe": self.recipe.to_dict(),
-            },
-        )
+        write_json(Path(path), self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``plan.json`` holds."""
+        return {
+            "schema": SCHEMA,
+            "task": self.recipe.TASK,
+            "decisions": self.decisions,
+            "dataset": self.fingerprint,
+            "recipe": self.recipe.to_dict(),
+        }
 
     @classmethod
     def load(cls, path: str | Path) -> Plan:
@@ -65,17 +66,28 @@ class Plan:
         """
         path = Path(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if int(content["schema"]) > SCHEMA:
-                raise InputError(f"{path} was made by a newer MedGAN; update MedGAN to use it.")
-            recipe = recipes.recipe_class(content["task"]).from_dict(content["recipe"])
-            return cls(recipe, dict(content["dataset"]), list(content["decisions"]))
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")), str(path))
         except OSError as error:
             raise InputError(f"The plan {path} cannot be read ({error.strerror}).") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except ValueError as error:
             raise InputError(f"{path} is no plan of a training ({error}); make a new one without it.") from error
+
+    @classmethod
+    def from_dict(cls, content: Any, source: str = "This") -> Plan:
+        """From :meth:`to_dict`; ``source`` is what an error calls it.
+
+        Raises:
+            InputError: see :meth:`load`.
+        """
+        try:
+            if int(content["schema"]) > SCHEMA:
+                raise InputError(f"{source} was made by a newer MedGAN; update MedGAN to use it.")
+            recipe = recipes.recipe_class(content["task"]).from_dict(content["recipe"])
+            return cls(recipe, dict(content["dataset"]), list(content["decisions"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{source} is no plan of a training ({error}); make a new one without it.") from error
         except MedGANError as error:
-            raise InputError(f"{path}: {error}") from error
+            raise error if str(error).startswith(source) else InputError(f"{source}: {error}") from error
 
     def changed(self, overrides: dict[str, Any], reason: str = BY_USER) -> Plan:
         """The plan with some parameters replaced and marked so."""
@@ -86,13 +98,17 @@ class Plan:
         added = [_decision(name, value, reason) for name, value in overrides.items()]
         return Plan(type(self.recipe).from_dict(values), self.fingerprint, kept + added)
 
+    def is_for(self, dataset: Dataset) -> bool:
+        """Whether it was made for these very cases."""
+        return self.fingerprint.get("case_list") == case_list(dataset)
+
     def resumed(self, dataset: Dataset, preset: str | None, overrides: dict[str, Any]) -> Plan:
         """The plan to go on with; ``epochs`` and ``patience`` may differ from before.
 
         Raises:
             InputError: the dataset is another, or a setting that cannot change differs, naming it.
         """
-        if self.fingerprint.get("case_list") != case_list(dataset):
+        if not self.is_for(dataset):
             raise InputError(
                 f"The cases of {dataset.folder} are not those that the training began with; go on with the dataset as "
                 "it was, or start anew (--no-resume, or another folder)."
@@ -116,6 +132,7 @@ def make_plan(
     device: Any = "cpu",
     processes: int = 1,
     minutes: float | None = None,
+    inherited: dict[str, Any] | None = None,
 ) -> Plan:
     """Settle the parameters of a training.
 
@@ -128,14 +145,17 @@ def make_plan(
         processes: how many such devices train together.
         minutes: time the whole training may take on this machine; steps are measured for it. None for as long as the
             preset takes.
+        inherited: parameters of the generator it starts from, see :func:`medgan.fine_tuning.inherited`; they stand,
+            unless ``overrides`` says otherwise.
 
     Raises:
         InputError: a parameter or an image cannot be used.
     """
-    overrides = dict(overrides or {})
+    reasons = dict.fromkeys(inherited or {}, OF_START) | dict.fromkeys(overrides or {}, BY_USER)
+    overrides = {**(inherited or {}), **(overrides or {})}
     recipe = recipe_class.from_preset(preset, **overrides)
     facts = fingerprint(dataset, recipe)
-    plan = Plan(recipe, facts, [_decision(name, value, BY_USER) for name, value in overrides.items()])
+    plan = Plan(recipe, facts, [_decision(name, value, reasons[name]) for name, value in overrides.items()])
     plan = _fit_patch(plan, overrides)
     plan = _fit_memory(plan, overrides, device)
     plan = _fit_steps(plan, overrides, processes)
@@ -148,63 +168,17 @@ def make_plan(
     return Plan(plan.recipe, facts, [*plan.decisions, *_machine(plan, device, processes)])
 
 
-def size_parameters(recipe: Recipe) -> dict[str, tuple[int, ...]]:
-    """Parameters that set the size of a patch, whole numbers or texts such as "24x24x24" (i x j x k), and the axes
-    (of k, j, i) that each sets.
-    """
-    shape, found = recipe.patch_shape(), {}
-    for field in dataclasses.fields(recipe):
-        value = getattr(recipe, field.name)
-        if "label" not in field.metadata or field.metadata["choices"] or not _is_size(value):
-            continue
-        larger = 2 * value + 1 if isinstance(value, int) else "x".join(str(2 * int(n) + 1) for n in value.split("x"))
-        other = dataclasses.replace(recipe, **{field.name: larger}).patch_shape()
-        axes = tuple(axis for axis in range(3) if other[axis] != shape[axis])
-        if axes:
-            found[field.name] = axes
-    return found
-
-
-def _is_size(value: Any) -> bool:
-    return type(value) is int or (isinstance(value, str) and re.fullmatch(r"\d+x\d+x\d+", value) is not None)
-
-
-def _limited(recipe: Recipe, name: str, axes: tuple[int, ...], most: Sequence[int]) -> int | str | None:
-    """A size parameter at ``most`` (k, j, i) voxels, in the network's steps; None where that is no size for it."""
-    value, multiple = getattr(recipe, name), recipe.network_spec().multiple
-    if isinstance(value, int):
-        step, room = math.lcm(*(multiple[axis] for axis in axes)), min(most[axis] for axis in axes)
-        fits = value if value <= room else room // step * step
-    else:
-        sizes = [int(size) for size in value.split("x")][::-1]
-        sizes = [n if n <= room else room // step * step for n, room, step in zip(sizes, most, multiple, strict=True)]
-        fits = "x".join(str(size) for size in sizes[::-1])
-    try:
-        shape = type(recipe).from_dict(recipe.to_dict() | {name: fits}).patch_shape()
-    except InputError:
-        return None
-    return fits if min(shape) > 0 else None
-
-
 def _fit_patch(plan: Plan, overrides: dict[str, Any]) -> Plan:
     """No larger than the smallest image, in the network's steps."""
     spec, smallest = plan.recipe.network_spec(), plan.fingerprint["smallest"]
-    room = [_room(axis, smallest[::-1], spec) for axis in range(3)]
+    room = [common_extent(axis, smallest[::-1], spec) for axis in range(3)]
     for name, axes in size_parameters(plan.recipe).items():
-        value, fits = getattr(plan.recipe, name), _limited(plan.recipe, name, axes, room)
+        value, fits = getattr(plan.recipe, name), limited(plan.recipe, name, axes, room)
         if name in overrides or fits in (value, None):
             continue  # what does not fit is said by the sampler, with the case's name
         extent = "x".join(map(str, smallest))
         plan = plan.changed({name: fits}, f"the smallest training image is {extent} voxels, the preset has {value}")
     return plan
-
-
-def _room(axis: int, smallest: list[int], spec: Any) -> int:
-    """Voxels that every image has along a patch's axis, for 2-D networks across every plane they are trained on."""
-    if spec.dimensions == 3 or axis == 0:
-        return smallest[axis]
-    ends = [[other for other in range(3) if other != plane][axis - 1] for plane in spec.planes]
-    return min(smallest[end] for end in ends)
 
 
 def _fit_memory(plan: Plan, overrides: dict[str, Any], device: Any) -> Plan:
@@ -240,7 +214,7 @@ def _smaller(recipe: Recipe, overrides: dict[str, Any]) -> dict[str, Any]:
     half = [max(size // 2, min(size, _SMALLEST_PATCH)) for size in shape]
     free = {name: axes for name, axes in size_parameters(recipe).items() if name not in overrides}
     for name, axes in sorted(free.items(), key=lambda item: -max(shape[axis] for axis in item[1])):
-        value = _limited(recipe, name, axes, half)
+        value = limited(recipe, name, axes, half)
         if value not in (getattr(recipe, name), None):
             return {name: value}
     return {}

@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from .recipes.base import Recipe
 
 
+def leads() -> bool:
+    """Whether this is the first process of those that ``torchrun`` started, or the only one."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def processes() -> int:
+    """How many train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def make_fabric(device: Any, precision: str = "auto") -> Any:
     """Lightning Fabric on a device, joined with the other processes if ``torchrun`` started several.
 

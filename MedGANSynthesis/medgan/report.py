@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,18 +14,16 @@ import numpy as np
 from . import __version__, report_figures
 from .baselines_tasks import INPUT
 from .bootstrap import CONFIDENCE, RESAMPLES
-from .evaluation_table import OUTPUT, Table, format_interval, format_value, titled
-from .files import make_folder, replacing
+from .evaluation_table import AGAINST, OUTPUT, Table, format_interval, format_value, titled
+from .files import make_folder, replacing, replacing_folder
 from .metrics.catalogue import CATALOGUE
 from .report_cases import CaseRecord
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from .bundle import Bundle
     from .dataset import Dataset
 
-REPORT, TABLE = "report.html", "table.csv"
+REPORT, TABLE, PICTURES = "report.html", "table.csv", "pictures"
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 70em; margin: 2em auto }
 h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
@@ -39,28 +38,44 @@ dt { font-weight: bold } footer { color: #666; margin-top: 3em }
 
 def write_report(
     folder: Path, table: Table, records: Sequence[CaseRecord], bundle: Bundle, dataset: Dataset
-) -> tuple[Path, Path]:
-    """Write ``report.html`` and ``table.csv`` into ``folder``; each appears whole or not at all.
+) -> dict[str, Any]:
+    """Write ``report.html``, ``table.csv`` and ``pictures`` into ``folder``; each appears whole or not at all.
 
     Args:
         table: what was measured. records: what is shown of each case.
         bundle: the generator. dataset: what it was measured on.
 
     Returns:
-        the paths of both files.
+        their paths within the folder: ``report``, ``table``, and ``pictures``, a list of ``title`` and ``path``.
 
     Raises:
         InputError: the folder cannot be written to.
     """
     make_folder(folder)
-    page = html(table, records, bundle, dataset)
+    pictures = [*_case_pictures(table, records), *_plots(table, records)]
+    page = html(table, pictures, bundle, dataset)
     with replacing(folder / REPORT) as beside:
         beside.write_text(page, encoding="utf-8")
     table.write_csv(folder / TABLE)
-    return folder / REPORT, folder / TABLE
+    listed = []
+    with replacing_folder(folder / PICTURES) as beside:
+        for number, picture in enumerate(pictures, start=1):
+            path = f"{PICTURES}/{number}-{picture.kind}.png"
+            (beside / Path(path).name).write_bytes(picture.png)
+            listed.append({"title": picture.title, "path": path})
+    return {"report": REPORT, "table": TABLE, "pictures": listed}
 
 
-def html(table: Table, records: Sequence[CaseRecord], bundle: Bundle, dataset: Dataset) -> str:
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the report. ``kind`` is "case", "histogram" or "bland-altman"; ``title`` is for people."""
+
+    kind: str
+    title: str
+    png: bytes
+
+
+def html(table: Table, pictures: Sequence[Picture], bundle: Bundle, dataset: Dataset) -> str:
     """The report as one HTML document with its pictures inside; it names no address."""
     title = f"{bundle.title}: evaluation"
     worse = "" if table.best_baseline()[1] > 0 else " worse"
@@ -72,8 +87,8 @@ def html(table: Table, records: Sequence[CaseRecord], bundle: Bundle, dataset: D
         *_facts(table, bundle, dataset),
         "<h2>Summary</h2>",
         *_summary(table),
-        *_pictures(table, records),
-        *_plots(table, records),
+        *_comparison(table),
+        *_shown(pictures),
         "<h2>Patients</h2>",
         *_patients(table),
         *_definitions(table),
@@ -126,8 +141,26 @@ def _summary(table: Table) -> list[str]:
     return [*lines, "</table></div>", f"<p><small>{legend}; the best of each row is bold.</small></p>"]
 
 
+def _comparison(table: Table) -> list[str]:
+    """The two generators beside each other, with the difference of the same patients."""
+    if not table.comparison:
+        return []
+    heads = "".join(f"<th>{escape(text)}</th>" for text in (table.methods[OUTPUT], table.methods[AGAINST]))
+    lines = ["<h2>Comparison</h2>", f"<p>{escape(table.comparison_verdict())}</p>"]
+    lines += ['<div class="scroll"><table class="comparison">', f"<tr><th>metric</th>{heads}<th>difference</th></tr>"]
+    for row in table.comparison:
+        kinds = {name: ' class="best"' if row["better"] == name else "" for name in (OUTPUT, AGAINST)}
+        cells = "".join(f"<td{kind}>{format_value(row[name])}</td>" for name, kind in kinds.items())
+        difference = f"{format_value(row['difference'])} <small>{format_interval(row)}</small>"
+        arrow = _arrow(CATALOGUE[row["metric"]].better)
+        lines.append(f"<tr><th>{escape(titled(row['metric']))} {arrow}</th>{cells}<td>{difference}</td></tr>")
+    legend = "Differences are those of the same patients; bold where the interval says that it is not chance."
+    return [*lines, "</table></div>", f"<p><small>{legend}</small></p>"]
+
+
 def _head(table: Table, name: str) -> str:
-    return f"generator: {table.methods[name]}" if name == OUTPUT else table.methods[name]
+    heads = {OUTPUT: "generator: ", AGAINST: "compared with: "}
+    return heads.get(name, "") + table.methods[name]
 
 
 def _cell(row: dict[str, Any] | None, best: bool) -> str:
@@ -144,33 +177,46 @@ def _arrow(better: str) -> str:
     return {"higher": "&uarr;", "lower": "&darr;", "one": "&rarr; 1", "zero": "&rarr; 0"}[better]
 
 
-def _pictures(table: Table, records: Sequence[CaseRecord]) -> list[str]:
-    lines = ["<h2>Cases</h2>"] if records else []
+def _shown(pictures: Sequence[Picture]) -> list[str]:
+    cases = [_image(picture) for picture in pictures if picture.kind == "case"]
+    plots = [_image(picture) for picture in pictures if picture.kind != "case"]
+    lines = ["<h2>Cases</h2>", *cases] if cases else []
+    if plots:
+        lines += [
+            "<h2>Errors inside the mask</h2>",
+            *plots,
+            "<p><small>At most 20 000 voxels of the mask per case, drawn at random with a fixed seed. Left: their "
+            "errors. Right: Bland-Altman plot of the generator, bias (line) and limits of agreement (dashed, bias "
+            "&plusmn; 1.96 standard deviations of single voxels).</small></p>",
+        ]
+    return lines
+
+
+def _case_pictures(table: Table, records: Sequence[CaseRecord]) -> list[Picture]:
+    found = []
+    beside = [name for name in (table.best_baseline()[0], AGAINST) if name in table.methods]
     for name, record in chosen_cases(table, records):
         value = format_value(record.values.get(f"{OUTPUT}_{table.primary}", float("nan")))
         title = (
             f"{name} case: {record.case} (patient {record.patient}), {record.plane}, {titled(table.primary)} {value}"
         )
-        baseline = table.best_baseline()[0]
-        figure = report_figures.case_figure(record, table.task, table.methods, title, baseline)
-        lines.append(_image(figure, title))
-    return lines
+        figure = report_figures.case_figure(record, table.task, table.methods, title, beside)
+        found.append(Picture("case", title, report_figures.png(figure)))
+    return found
 
 
-def _plots(table: Table, records: Sequence[CaseRecord]) -> list[str]:
+def _plots(table: Table, records: Sequence[CaseRecord]) -> list[Picture]:
     usable = [record for record in records if record.samples]
     if not usable:
         return []
     units = "luma" if usable[0].pictures[OUTPUT].ndim == 3 else usable[0].units
-    compared = dict.fromkeys((OUTPUT, table.best_baseline()[0], INPUT))
+    compared = dict.fromkeys((OUTPUT, AGAINST, table.best_baseline()[0], INPUT))
     methods = [name for name in compared if name in usable[0].samples]
+    histogram = report_figures.histogram(usable, methods, table.methods, units)
+    agreement = report_figures.bland_altman(usable, units)
     return [
-        "<h2>Errors inside the mask</h2>",
-        _image(report_figures.histogram(usable, methods, table.methods, units), "Histogram of errors"),
-        _image(report_figures.bland_altman(usable, units), "Bland-Altman plot of the generator"),
-        "<p><small>At most 20 000 voxels of the mask per case, drawn at random with a fixed seed. Left: their errors. "
-        "Right: Bland-Altman plot of the generator, bias (line) and limits of agreement (dashed, bias "
-        "&plusmn; 1.96 standard deviations of single voxels).</small></p>",
+        Picture("histogram", "Histogram of errors", report_figures.png(histogram)),
+        Picture("bland-altman", "Bland-Altman plot of the generator", report_figures.png(agreement)),
     ]
 
 
@@ -191,6 +237,6 @@ def _definitions(table: Table) -> list[str]:
     return ["<h2>What the numbers mean</h2>", "<dl>", *entries, "</dl>"]
 
 
-def _image(figure: Figure, text: str) -> str:
-    data = base64.b64encode(report_figures.png(figure)).decode("ascii")
-    return f'<p><img alt="{escape(text, quote=True)}" src="data:image/png;base64,{data}"></p>'
+def _image(picture: Picture) -> str:
+    data = base64.b64encode(picture.png).decode("ascii")
+    return f'<p><img alt="{escape(picture.title, quote=True)}" src="data:image/png;base64,{data}"></p>'

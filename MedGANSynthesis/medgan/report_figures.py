@@ -20,25 +20,24 @@ _DPI = 100
 _HISTOGRAM_BINS = 121
 _LIMIT_PERCENTILE = 99.5
 _HISTOGRAM_PERCENTILE = 99.9
-_COLORS = ("#0072b2", "#d55e00", "#009e73")  # told apart by everyone (Okabe, Ito)
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")  # told apart by everyone (Okabe, Ito)
 DISPLAY = {"denoise-ct": "abdomen", "contrast-ct": "abdomen"}
 """CT window in which the pictures of a task are shown; without one, the range of the metrics."""
 
 
 def case_figure(
-    record: CaseRecord, task: str, labels: Mapping[str, str], title: str, baseline: str | None = None
+    record: CaseRecord, task: str, labels: Mapping[str, str], title: str, beside: Sequence[str] = ()
 ) -> Figure:
-    """Input, baseline, generated and true image above, in one gray scale; below their errors, in one color scale with
-    its unit.
+    """Input, other methods, generated and true image above, in one gray scale; below their errors, in one color scale
+    with its unit.
 
     Args:
-        labels: of the methods. baseline: method shown beside the generator; None or the input itself adds no column.
+        labels: of the methods. beside: methods shown beside the generator; the input has its column anyway.
     """
     from matplotlib.figure import Figure
 
     columns = [(SOURCE, "input", INPUT)]
-    if baseline not in (None, INPUT):
-        columns.append((baseline, labels[baseline], baseline))
+    columns += [(name, labels[name], name) for name in beside if name != INPUT]
     columns.append((OUTPUT, "generated", OUTPUT))
     compared = [name for _, _, name in columns if name in record.errors]
     rows = 2 if compared else 1

@@ -9,20 +9,20 @@ part of each batch and gradients are averaged.
 from __future__ import annotations
 
 import logging
-import math
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import schedules
+from . import checkpoint, fine_tuning, schedules, training_validation
+from .audience import Audience
 from .dataset import Dataset
 from .device import require_torch
 from .errors import Cancelled, InputError
 from .files import make_folder
+from .memory import OutOfMemory, is_out_of_memory
 from .recipes.base import Recipe
 from .training_events import EpochDone, StepDone, TrainingEnded, TrainingStarted
-from .training_health import Health, divergence_message
+from .training_health import divergence_message
 
 if TYPE_CHECKING:
     from .bundle import Bundle
@@ -49,20 +49,22 @@ def train(
         recipe: what to train, see :func:`medgan.recipes.get`.
         dataset: a :class:`~medgan.dataset.Dataset` or its folder.
         out_dir: where checkpoint, history and bundle go.
-        resume: continue from ``checkpoint.pt`` if there is one; False starts anew and replaces it.
+        resume: continue from ``checkpoint.pt`` if there is one; False starts anew and deletes it.
         device: "auto", "cpu", "cuda" or "mps".
         progress: called with (fraction, message) several times per epoch; may raise
             :class:`~medgan.errors.Cancelled`, which keeps the last checkpoint.
         name: name of the bundle (default: task and preset).
         watchers: called with each event of :mod:`medgan.training_events`, on the first process only.
-        start_from: bundle whose generator is the start (fine-tuning), of the same networks.
+        start_from: bundle whose generator is the start (fine-tuning), of the same networks; no longer needed once
+            there is a checkpoint.
 
     Returns:
         The finished bundle, ``out_dir / "bundle"``.
 
     Raises:
-        InputError: the dataset does not fit the recipe, the checkpoint belongs to another recipe, or the training
-            diverged.
+        InputError: the dataset does not fit the recipe, the checkpoint belongs to another recipe, the disk is nearly
+            full (the last checkpoint is kept), or the training diverged.
+        OutOfMemory: a step takes more than there is.
 
     Example:
         >>> bundle = train(medgan.recipes.get("denoise-ct"), "my-dataset", "run-1")  # doctest: +SKIP
@@ -73,20 +75,26 @@ def train(
             f"The dataset was made for the task {dataset.task}, the recipe is for {recipe.TASK}; choose one."
         )
     require_torch()
-    run = Trainer(recipe, dataset, Path(out_dir), device, progress or (lambda fraction, message: None), watchers)
+    run = Trainer(recipe, dataset, Path(out_dir), device, progress, watchers)
     make_folder(Path(out_dir))  # not only after the first epoch, which may take hours
-    if start_from is not None:
-        run.start_from(start_from)
-    if resume:
-        run.load_checkpoint()
-    run.begin()
+    run.find_start(resume, start_from)
+    if run.leads:
+        checkpoint.check_room(run, checkpoint.COPIES)
     try:
+        run.begin()
         while not run.finished:
             run.train_epoch()
+        return run.write_bundle(name or f"{recipe.TASK}-{recipe.preset}")
     except (Cancelled, KeyboardInterrupt):
         run.end("cancelled")
         raise
-    return run.write_bundle(name or f"{recipe.TASK}-{recipe.preset}")
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise OutOfMemory(
+                f"There is not enough memory on {run.device} for this training; lower batch_size or the size of the "
+                "patches, or close other programs."
+            ) from error
+        raise
 
 
 class Trainer:
@@ -98,7 +106,7 @@ class Trainer:
         dataset: Dataset,
         out_dir: Path,
         device: str,
-        progress: Progress,
+        progress: Progress | None = None,
         watchers: Iterable[Watch] = (),
     ):
         import lightning_fabric  # noqa: F401  its import sets the level of its log anew
@@ -109,14 +117,14 @@ class Trainer:
         from .sampling import PatchSampler
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision of every run
-        self.recipe, self.dataset, self.out_dir, self.progress = recipe, dataset, out_dir, progress
+        self.recipe, self.dataset, self.out_dir = recipe, dataset, out_dir
         chosen = choose_device(device)
         self.fabric = make_fabric(chosen, precision_for(recipe, chosen))
         self.device = self.fabric.device
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # as validation sets it; a resumed run must not begin otherwise
         self.leads = self.fabric.global_rank == 0
-        self.watchers = list(watchers) if self.leads else []
+        self.audience = Audience(recipe, watchers if self.leads else (), progress)
         self.sampler = PatchSampler(dataset, recipe, self.device, self.fabric.global_rank, self.fabric.world_size)
         self.objective = recipe.objective().to(self.device)
         torch.manual_seed(recipe.seed)
@@ -129,10 +137,11 @@ class Trainer:
         self.average = {key: value.detach().clone() for key, value in self.generator.state_dict().items()}
         self.epoch = 0
         self.seconds = 0.0
+        self.validation_s = 0.0
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
+        self.started_from = ""
         self.fixed_slice: Any = None
-        self.health = Health(recipe)
 
     def _setup(self, network: Any, rate: float) -> tuple[Any, Any]:
         import torch
@@ -152,13 +161,14 @@ class Trainer:
     def begin(self) -> None:
         """Tell the watchers what starts."""
         recipe = self.recipe
-        self._tell(
+        self.audience.tell(
             TrainingStarted(
                 recipe.TASK, recipe.preset, str(self.device), self.fabric.world_size, recipe.epochs,
                 recipe.steps_per_epoch, self.epoch,
             )
         )  # fmt: skip
-        if self.watchers:
+        self.audience.say("Training", self.epoch / recipe.epochs)
+        if self.audience:
             from .training_sample import FixedSlice
 
             self.fixed_slice = FixedSlice(self.dataset, recipe, self.spec)
@@ -169,7 +179,7 @@ class Trainer:
 
         from .training_step import TrainingStep
 
-        started = reported = time.monotonic()
+        started = reported = self.audience.seconds
         self.generator.train()
         self.discriminator.train()
         steps = self.recipe.steps_per_epoch
@@ -186,30 +196,30 @@ class Trainer:
                 counts[key] = counts.get(key, 0) + 1
             if self.recipe.sample_interval and (step + 1) % self.recipe.sample_interval == 0:
                 self._draw_sample(step + 1)
-            if time.monotonic() - reported > REPORT_INTERVAL_S or index == steps - 1:
-                reported = time.monotonic()
+            if self.audience.seconds - reported > REPORT_INTERVAL_S or index == steps - 1:
+                reported = self.audience.seconds
                 self._report(step, index, report, reported - started)
         losses = {key: float(self.fabric.all_reduce(value)) / counts[key] for key, value in sums.items()}
         self._check_finite(losses, (self.epoch + 1) * steps)
         rates = {f"learning_rate_{player}": rate for player, rate in self._rates().items()}
-        row = {"epoch": self.epoch + 1, **losses, **rates, **self.validate()}
+        stepped = self.audience.seconds
+        row = {"epoch": self.epoch + 1, **losses, **rates, **training_validation.validate(self)}
         self.epoch += 1
-        self.seconds += time.monotonic() - started
+        self.validation_s = self.audience.seconds - stepped
+        self.seconds += self.audience.seconds - started
         row["seconds"] = round(self.seconds, 1)
         self.history.append(row)
         if self.leads and (self.epoch % self.recipe.checkpoint_interval == 0 or self.finished):
-            from . import checkpoint
-
             checkpoint.save(self)
         self.fabric.barrier()
-        self._tell(EpochDone(self.epoch, row))
+        self.audience.tell(EpochDone(self.epoch, row))
         if not self.recipe.sample_interval:
             self._draw_sample(self.epoch * steps)
 
     def _draw_sample(self, step: int) -> None:
         if self.fixed_slice is not None:
             sample = self.fixed_slice.draw(self.averaged_generator(), self.epoch, step, str(self.device))
-            self._tell(sample)
+            self.audience.tell(sample)
 
     def _report(self, step: int, index: int, report: dict[str, Any], elapsed_s: float) -> None:
         """Losses so far to whoever watches; also where a training that went astray is stopped."""
@@ -218,13 +228,10 @@ class Trainer:
         total = self.recipe.epochs * self.recipe.steps_per_epoch
         pace_s = elapsed_s / (index + 1)
         samples = self.recipe.batch_size * self.fabric.world_size / pace_s
-        self._tell(
-            StepDone(step + 1, total, self.epoch + 1, losses, self._rates(), samples, pace_s * (total - step - 1))
-        )
-        self.progress(
-            (step + 1) / total,
-            f"Epoch {self.epoch + 1} of {self.recipe.epochs}, step {index + 1} of {self.recipe.steps_per_epoch}",
-        )
+        remaining_s = pace_s * (total - step - 1) + self.validation_s * (self.recipe.epochs - self.epoch)
+        self.audience.tell(StepDone(step + 1, total, self.epoch + 1, losses, self._rates(), samples, remaining_s))
+        where = f"Epoch {self.epoch + 1} of {self.recipe.epochs}, step {index + 1} of {self.recipe.steps_per_epoch}"
+        self.audience.say(where, (step + 1) / total)
 
     def _check_finite(self, losses: dict[str, float], step: int) -> None:
         kept = self.epoch // self.recipe.checkpoint_interval * self.recipe.checkpoint_interval
@@ -236,15 +243,9 @@ class Trainer:
     def end(self, reason: str, bundle: Path | None = None) -> None:
         """Tell the watchers how it ended, see :class:`~medgan.training_events.TrainingEnded`."""
         best = self.best.get("epoch")
-        self._tell(TrainingEnded(reason, None if best is None else int(best), None if bundle is None else str(bundle)))
-
-    def _tell(self, event: Any) -> None:
-        """An event, and the warnings it gives reason for."""
-        if not self.watchers:
-            return
-        for told in (event, *self.health.observe(event)):
-            for watch in self.watchers:
-                watch(told)
+        self.audience.tell(
+            TrainingEnded(reason, None if best is None else int(best), None if bundle is None else str(bundle))
+        )
 
     def _rates(self) -> dict[str, float]:
         return {
@@ -281,62 +282,26 @@ class Trainer:
         generator.load_state_dict(self.recipe.shipped(self.average if average is None else average))
         return generator.to(self.device).eval()
 
-    def validate(self) -> dict[str, float]:
-        """Metrics of the averaged generator on the validation split, beside those of the baseline."""
-        cases = self.dataset.split("validation")
-        if not cases:
-            return {}
-        means: dict[str, float] = {}
-        if self.leads:
-            rows = self._evaluate(self.averaged_generator(), cases)
-            keys = [key for key, value in rows[0].items() if isinstance(value, float)] if rows else []  # all unpaired
-            for key in keys:
-                known = [row[key] for row in rows if math.isfinite(row.get(key, math.nan))]
-                means[f"validation_{key}"] = sum(known) / len(known) if known else math.nan
-        means = self.fabric.broadcast(means)  # all processes have to agree on schedule and end
-        score = means.get(f"validation_{self.recipe.SCORE}")
-        if score is not None and score > self.best.get("score", -math.inf):
-            from . import checkpoint
-
-            self.best = {"epoch": self.epoch + 1, "score": score}
-            if self.leads:
-                checkpoint.save_best(self)
-        return means
-
-    def _evaluate(self, generator: Any, cases: list) -> list[dict[str, Any]]:
-        from .evaluation import evaluate_generator
-
-        scale, target = self.recipe.source_scale(), self.recipe.target()
-        return evaluate_generator(generator, self.spec, scale, target, self.dataset, cases, str(self.device))
-
-    def start_from(self, bundle: Bundle | str | Path) -> None:
-        """Take the weights of a trained generator as the start.
+    def find_start(self, resume: bool, bundle: Bundle | str | Path | None) -> None:
+        """Continue from the checkpoint if there is one and it is wanted, else begin with a bundle's generator or anew.
 
         Raises:
-            InputError: its networks are others.
+            InputError: see :func:`medgan.checkpoint.load` and :func:`medgan.fine_tuning.start_from`.
         """
-        from .bundle import Bundle
-        from .bundle_search import resolve
-
-        bundle = bundle if isinstance(bundle, Bundle) else resolve(bundle)
-        try:
-            self.generator.load_state_dict(bundle.build_generator().state_dict())
-        except RuntimeError as error:
-            raise InputError(
-                f"The generator of '{bundle.title}' has other layers than this recipe; take over its parameters."
-            ) from error
-        self.average = {key: value.detach().clone() for key, value in self.generator.state_dict().items()}
+        if resume:
+            self.load_checkpoint()
+        elif self.leads:
+            checkpoint.discard(self.out_dir)
+        if bundle is not None and self.epoch == 0:
+            fine_tuning.start_from(self, bundle)
 
     def load_checkpoint(self) -> None:
         """Continue where ``checkpoint.pt`` left off, if there is one; see :func:`medgan.checkpoint.load`."""
-        from . import checkpoint
-
         checkpoint.load(self)
         checkpoint.check_agreement(self)
 
     def write_bundle(self, name: str) -> Bundle:
         """The generator of the best epoch as a bundle, with the fingerprint of the data and the results on it."""
-        from . import checkpoint
         from .bundle import Bundle
         from .bundle_writer import write_bundle
 
@@ -344,8 +309,11 @@ class Trainer:
         if self.leads:
             generator = self.averaged_generator(checkpoint.load_best(self))
             cases = self.dataset.split("test") or self.dataset.split("validation")
-            results = self._evaluate(generator, cases) if cases else []
-            write_bundle(path, name, self.recipe, self.spec, generator.cpu(), self.dataset, results)
+            results = training_validation.evaluate(self, generator, cases) if cases else []
+            schedule = f"{self.epoch} epochs of {self.recipe.steps_per_epoch} steps"
+            schedule += f", starting from the generator of {self.started_from}" if self.started_from else ""
+            self.audience.say("Writing the model")
+            write_bundle(path, name, self.recipe, self.spec, generator.cpu(), self.dataset, results, schedule=schedule)
             self.end("finished" if self.epoch >= self.recipe.epochs else "early stop", path)
         self.fabric.barrier()
         return Bundle.load(path)

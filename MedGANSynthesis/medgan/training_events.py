@@ -7,7 +7,7 @@ the training as ``progress`` does. ``protocol.Watched`` carries them through a p
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 ADVERSARIAL = (
@@ -85,6 +85,8 @@ class SampleDrawn:
         units: of output and truth.
         window: (low, high) values of output and truth that are shown black and white.
         input_window: the same for the input, None where it is of the same kind as the output.
+        input_units: units of the input.
+        geometries: of the images by name, each one slice thick, as ``Geometry.to_dict()``.
     """
 
     epoch: int
@@ -94,6 +96,8 @@ class SampleDrawn:
     units: str
     window: tuple[float, ...]
     input_window: tuple[float, ...] | None = None
+    input_units: str = ""
+    geometries: dict[str, dict[str, list]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,33 @@ def step_bytes(recipe: Recipe, batch_size: int) -> int:
         if judge is not None:
             sum(objective.discriminator_terms(output, judge, batch)[0].values()).backward()
     return int(OVERHEAD * live.peak_bytes + BYTES_PER_WEIGHT * weights)
+
+
+def forget_peak(device: Any) -> None:
+    """What was taken before does not count in :func:`peak_bytes`; the CPU cannot forget."""
+    import torch
+
+    if torch.device(device).type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_bytes(device: Any) -> int:
+    """Most memory that this process has taken so far, of the GPU or for the CPU of the machine."""
+    import torch
+
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    if kind == "mps":
+        return torch.mps.driver_allocated_memory()
+    try:
+        import resource
+    except ImportError:  # Windows
+        from .devices import resident_bytes
+
+        return resident_bytes()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _empty_batch(recipe: Recipe, batch_size: int) -> Any:

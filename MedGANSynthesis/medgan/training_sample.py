@@ -42,9 +42,9 @@ class FixedSlice:
         first, last = max(0, middle - around), min(source.grid_shape[0], middle + around + 1)
         self._source = _slab(source, first, last)
         self._at = (middle - first) * spec.scale[0] + spec.scale[0] // 2
-        self._fixed = {"input": _plane(source, middle)}
+        self._fixed = {"input": _slice(source, middle)}
         if truth is not None:
-            self._fixed["truth"] = _plane(truth, middle * spec.scale[0] + spec.scale[0] // 2)
+            self._fixed["truth"] = _slice(truth, middle * spec.scale[0] + spec.scale[0] // 2)
 
     def draw(self, generator: Any, epoch: int, step: int, device: str) -> SampleDrawn:
         """What ``generator`` (in evaluation mode, on ``device``) makes of it after so many epochs and steps."""
@@ -52,11 +52,15 @@ class FixedSlice:
 
         recipe = self._recipe
         result = generate(generator, self._spec, recipe.source_scale(), recipe.target(), self._source, device)
-        images = {**self._fixed, "output": _plane(result, self._at)}
+        slices = {**self._fixed, "output": _slice(result, self._at)}
+        images = {name: volume.array[0] for name, volume in slices.items()}
         same_kind = recipe.target().keeps_source
-        window = window_of(result.units, self._fixed.get("truth", images["output"]), same_kind)
-        input_window = None if same_kind else window_of(self._source.units, self._fixed["input"], True)
-        return SampleDrawn(epoch, step, self._case.id, images, result.units, window, input_window)
+        window = window_of(result.units, images.get("truth", images["output"]), same_kind)
+        input_window = None if same_kind else window_of(self._source.units, images["input"], True)
+        geometries = {name: volume.geometry.to_dict() for name, volume in slices.items()}
+        return SampleDrawn(
+            epoch, step, self._case.id, images, result.units, window, input_window, self._source.units, geometries
+        )
 
     def _neighbours(self) -> int:
         if self._spec.dimensions == 2 and self._spec.planes == (0,):
@@ -79,5 +83,8 @@ def _slab(volume: Volume, first: int, last: int) -> Volume:
     return volume.with_array(volume.array[first:last], geometry=volume.geometry.shifted((0, 0, first)))
 
 
-def _plane(volume: Volume, k: int) -> np.ndarray:
-    return np.array(volume.array[min(k, len(volume.array) - 1)], np.float32)
+def _slice(volume: Volume, k: int) -> Volume:
+    """One slice as float32, copied so that the rest can go."""
+    k = min(k, len(volume.array) - 1)
+    slab = _slab(volume, k, k + 1)
+    return slab.with_array(np.array(slab.array, np.float32))

@@ -20,16 +20,22 @@ SLICER_MODULES = {"slicer", "vtk", "qt", "ctk"}
 HEAVY_MODULES = {"torch", "monai", "torchvision", "lightning"}
 LATE_MODULES = {"SimpleITK", "pydicom", "scipy", "skimage"}
 OF_SLICER = {"AbstractScriptedSubjectHierarchyPlugin", "DICOMLib", "SubjectHierarchyPlugins"}  # for plugins
-AT_IMPORT = (
-    sys.stdlib_module_names | SLICER_MODULES | OF_SLICER | {"numpy", "medgan", "MedGANSynthesisLib", "MedGANSynthesis"}
-)
+OURS = {"medgan", "MedGANSynthesis", "MedGANSynthesisLib", "MedGANTrainingLib"}
+AT_IMPORT = sys.stdlib_module_names | SLICER_MODULES | OF_SLICER | OURS | {"numpy"}
 ENGINE_IN_SLICER = [
     "medgan",
     "medgan.bundle",
     "medgan.client",
+    "medgan.draft",
+    "medgan.error_maps",
+    "medgan.evaluation_results",
+    "medgan.hand_over",
     "medgan.masking",
     "medgan.model_store",
+    "medgan.plan_report",
     "medgan.protocol",
+    "medgan.run_folder",
+    "medgan.runs",
     "medgan.stain_reference",
     "medgan.synthesizer",
     "medgan.volume",
@@ -80,7 +86,8 @@ vtk.calldata_type = lambda kind: lambda function: function
 def importedBy(modules, prelude="import sys"):
     """The top-level packages a fresh interpreter of this kind has loaded after importing some modules."""
     code = f"{prelude}\nimport {', '.join(modules)}\nprint('LOADED', *sorted(sys.modules))"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ENGINE.parent), *filter(None, sys.path)])}
+    folders = [str(ROOT / name) for name in ("MedGANSynthesis", "MedGANTraining")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*folders, *filter(None, sys.path)])}
     command = [sys.executable, "-c", code]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     line = next((line for line in run.stdout.splitlines() if line.startswith("LOADED ")), None)
@@ -109,13 +116,10 @@ class ImportRulesTest(unittest.TestCase):
         self.assertEqual(importedBy(ENGINE_IN_SLICER) & (HEAVY_MODULES | LATE_MODULES | SLICER_MODULES), set())
 
     def test_slicerSideLoadsNothingHeavy(self):
-        modules = [
-            ".".join(path.relative_to(ENGINE.parent).with_suffix("").parts)
-            for path in SLICER_SIDE
-            if ENGINE.parent in path.parents
-        ]
-        self.assertIn("MedGANSynthesis", modules)
-        self.assertIn("MedGANSynthesisLib.SynthesisLogic", modules)
+        parts = [path.relative_to(ROOT).with_suffix("").parts[1:] for path in SLICER_SIDE]
+        modules = [".".join(names) for names in parts if "__init__" not in names]
+        for name in ("MedGANSynthesis", "MedGANSynthesisLib.SynthesisLogic", "MedGANTrainingLib.TrainingPanel"):
+            self.assertIn(name, modules)
         loaded = importedBy([*modules, *ENGINE_IN_SLICER], STUBS)
         self.assertIn("medgan", loaded)
         self.assertEqual(loaded & (HEAVY_MODULES | LATE_MODULES), set())
@@ -126,6 +130,7 @@ class ImportRulesTest(unittest.TestCase):
         loaded = importedBy(modules, STUBS + STUB_OF_VTK)
         self.assertIn("medgan", loaded)
         self.assertNotIn("numpy", loaded)
+        self.assertNotIn("numpy", importedBy(["MedGANTraining"], STUBS + STUB_OF_VTK))
 
     def test_applyingBringsNoTorchIntoSlicer(self):
         """The process that asks for a result never loads torch; the one that computes does, if the model needs it."""

@@ -18,8 +18,8 @@ import slicer
 from medgan.bundle import Bundle
 from medgan.cli.bundle import EXAMPLE
 from MedGANSynthesisLib.models import ModelManagerDialog as module
-from MedGANSynthesisLib.models.ModelCard import showModelCard
 from MedGANSynthesisLib.models import modelChanges
+from MedGANSynthesisLib.models.ModelCard import showModelCard
 from MedGANSynthesisLib.models.ModelManagerDialog import ModelManagerDialog, openModelManager
 from MedGANSynthesisLib.QProcessTransport import interpreterPath
 from slicer_fixtures import processEventsUntil

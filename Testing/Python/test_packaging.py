@@ -4,7 +4,7 @@ import re
 import unittest
 from pathlib import Path
 
-MODULES = ("MedGANSynthesis",)
+MODULES = ("MedGANSynthesis", "MedGANTraining")
 ROOT = Path(__file__).resolve().parents[2]
 
 

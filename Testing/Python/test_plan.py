@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from medgan import fingerprint, memory, plan, recipes, training_memory, training_time
 from medgan.dataset import Case, Dataset
 from medgan.errors import InputError
-from medgan.plan import BY_USER, Plan, make_plan, size_parameters
+from medgan.patch_size import common_extent, limited, size_parameters
+from medgan.plan import BY_USER, Plan, make_plan
 from training_fixtures import TINY, tiny_dataset, tiny_recipe
 
 DENOISE = recipes.recipe_class("denoise-ct")
@@ -93,16 +94,16 @@ def test_what_the_user_sets_stands(uneven):
 def test_texts_of_three_sizes_are_fitted_axis_by_axis():
     recipe = recipes.get("superres-mr", patch_size="24x20x16")
     assert size_parameters(recipe) == {"patch_size": (0, 1, 2)}
-    assert plan._limited(recipe, "patch_size", (0, 1, 2), (10, 30, 12)) == "12x20x10"
-    assert plan._limited(recipe, "patch_size", (0, 1, 2), (0, 30, 12)) is None
+    assert limited(recipe, "patch_size", (0, 1, 2), (10, 30, 12)) == "12x20x10"
+    assert limited(recipe, "patch_size", (0, 1, 2), (0, 30, 12)) is None
 
 
 def test_planes_across_other_axes_need_room_too():
     spec = recipes.get("denoise-ct").network_spec()
     smallest = [5, 60, 80]  # k, j, i
-    assert [plan._room(axis, smallest, spec) for axis in (1, 2)] == [60, 80]
+    assert [common_extent(axis, smallest, spec) for axis in (1, 2)] == [60, 80]
     spec = dataclasses.replace(spec, planes=(0, 2))  # patches across i lie along k and j
-    assert [plan._room(axis, smallest, spec) for axis in (1, 2)] == [5, 60]
+    assert [common_extent(axis, smallest, spec) for axis in (1, 2)] == [5, 60]
 
 
 @pytest.mark.parametrize("task", recipes.names())

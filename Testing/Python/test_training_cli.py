@@ -14,6 +14,7 @@ import pytest
 from matplotlib.image import imread
 from medgan.bundle import Bundle
 from medgan.cli import main
+from medgan.run_folder import Run
 from training_fixtures import TINY, tiny_dataset
 
 ENGINE = str(Path(__file__).resolve().parents[2] / "MedGANSynthesis")
@@ -75,7 +76,7 @@ def test_the_same_command_with_more_epochs_goes_on(trained, dataset, capsys):
 
 def test_another_setting_does_not_go_on_and_changes_nothing(trained, dataset, capsys):
     out, _lines = trained
-    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    before, kept = {path: path.stat().st_mtime_ns for path in out.rglob("*")}, Run(out).status
     for more, words in (
         (arguments(dataset, out, batch_size=2), "batch_size=4, so it cannot go on with batch_size=2"),
         (arguments(dataset, out, "--preset", "published"), "preset=recommended"),
@@ -83,7 +84,11 @@ def test_another_setting_does_not_go_on_and_changes_nothing(trained, dataset, ca
         assert main(more) == 2
         printed = capsys.readouterr().err
         assert len(printed.splitlines()) == 1 and words in printed and "--no-resume" in printed
-    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+        status = Run(out).status  # where those look who started it without a terminal
+        assert words in status.message
+        assert status.changed(message=kept.message, updated=kept.updated, warnings=kept.warnings) == kept
+    after = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    assert {path for path in before | after if before.get(path) != after.get(path)} == {out / "status.json"}
 
 
 def test_a_plan_is_taken_over_and_quiet_prints_nothing(trained, dataset, tmp_path, capsys):

@@ -18,12 +18,22 @@ refs = st.builds(
     protocol.ArrayRef, text, counts, st.lists(st.integers(1, 512), min_size=2, max_size=3).map(tuple), st.just("<f4")
 )
 windows = st.tuples(values, values)
+geometries = st.dictionaries(text, st.lists(values, max_size=3))
 training_events = st.one_of(
     st.builds(events.TrainingStarted, text, text, text, counts, counts, counts, counts),
     st.builds(events.StepDone, counts, counts, counts, named, named, values, st.none() | values),
     st.builds(events.EpochDone, counts, st.dictionaries(text, values | st.integers() | st.none() | text)),
     st.builds(
-        events.SampleDrawn, counts, counts, text, st.dictionaries(text, refs), text, windows, st.none() | windows
+        events.SampleDrawn,
+        counts,
+        counts,
+        text,
+        st.dictionaries(text, refs),
+        text,
+        windows,
+        st.none() | windows,
+        text,
+        st.dictionaries(text, geometries),
     ),
     st.builds(events.TrainingWarning, text, text),
     st.builds(events.TrainingEnded, text, st.none() | counts, st.none() | text),

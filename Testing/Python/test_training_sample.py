@@ -10,6 +10,7 @@ from medgan.network import NetworkSpec
 from medgan.synthesizer import generate
 from medgan.target import Target
 from medgan.training_sample import FixedSlice, window_of
+from medgan.volume import Geometry
 from training_fixtures import tiny_dataset, tiny_recipe
 
 
@@ -28,6 +29,7 @@ def test_an_identity_shows_the_input_beside_the_truth_of_the_middle_slice(datase
     event = FixedSlice(dataset, recipe, NetworkSpec()).draw(Same(), 3, 300, "cpu")
     source, target = dataset.volumes(dataset.split("validation")[0])
     assert (event.epoch, event.step, event.case, event.units) == (3, 300, "validation", "HU")
+    assert event.input_units == "HU"
     np.testing.assert_array_equal(event.images["input"], source.array[1])
     np.testing.assert_allclose(event.images["output"], source.array[1], atol=0.01)
     np.testing.assert_array_equal(event.images["truth"], target.array[1])
@@ -61,7 +63,10 @@ def test_a_finer_result_is_shown_where_the_coarse_slice_lies(dataset):
     source, _truth = dataset.volumes(case)
     alone = _WithoutTruth(**{f.name: getattr(dataset, f.name) for f in dataclasses.fields(dataset)})
     event = FixedSlice(alone, tiny_recipe(), spec).draw(Finer(), 1, 1, "cpu")
-    assert set(event.images) == {"input", "output"}
+    assert set(event.images) == {"input", "output"} == set(event.geometries)
+    places = {name: Geometry(**geometry) for name, geometry in event.geometries.items()}
+    assert places["input"].is_close(source.geometry.shifted((0, 0, 1)))
+    assert places["output"].is_close(source.geometry.shifted((0, 0, 0), (2, 2, 2)).shifted((0, 0, 3)))
     shown = np.maximum(source.array[1], -1024.0)  # a network takes far lower values for padding
     np.testing.assert_allclose(np.maximum(event.images["output"][::2, ::2], -1024.0), shown, atol=0.01)
 

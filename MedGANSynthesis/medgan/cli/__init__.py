@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import NoReturn
 
-from ..errors import BundleError, Cancelled, InputError, MedGANError, missing_package
-from . import apply, bundle, dataset, evaluate, models, train, worker
+from ..errors import BundleError, Cancelled, InputError, sentence
+from . import apply, bundle, dataset, evaluate, models, package, plan, runs, train, worker
 
 EXIT_OK, EXIT_INPUT, EXIT_BUNDLE, EXIT_FAILED, EXIT_CANCELLED = 0, 2, 3, 4, 130
 
@@ -19,7 +19,9 @@ examples:
   medgan apply denoise-ct scan.nrrd clean.nrrd     run a model on one image
   medgan apply denoise-ct dicom_folder clean.nrrd --series 4
   medgan dataset build stain tissue --single slides --degrade grey
+  medgan plan stain tissue                         what a training would do, and how long it takes here
   medgan train stain tissue run                    a new model from a dataset
+  medgan runs                                      the trainings on this computer, and how far they are
   medgan evaluate run/bundle tissue                how good is it, beside the classical methods?
   medgan bundle verify my_model                    is this model intact?
   medgan apply --help                              all options of one command
@@ -46,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--debug", action="store_true", help="show the Python traceback of an error")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (models, apply, dataset, train, evaluate, bundle, worker):
+    for module in (models, apply, dataset, plan, train, runs, evaluate, package, bundle, worker):
         module.add_parser(commands)
     return parser
 
@@ -67,15 +69,5 @@ def _report(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         error = Cancelled()
     code = next((code for kind, code in _CODES.items() if isinstance(error, kind)), EXIT_FAILED)
-    text = str(error) if isinstance(error, MedGANError) else _unexpected(error)
-    print(f"medgan: {text}", file=sys.stderr)
+    print(f"medgan: {sentence(error)}", file=sys.stderr)
     return code
-
-
-def _unexpected(error: BaseException) -> str:
-    if isinstance(error, ImportError):
-        return missing_package(error)
-    if isinstance(error, MemoryError):
-        return "There is not enough memory for this image; crop it, or close other programs."
-    first_line = (str(error).strip().splitlines() or ["no message"])[0]
-    return f"unexpected {type(error).__name__}: {first_line} (run medgan --debug ... for details)"

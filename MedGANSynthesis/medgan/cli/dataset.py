@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, InputError
+from . import dataset_draft
 from .console import Progress, note
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def add_parser(commands: Any) -> None:
     check.add_argument("path", metavar="PATH", type=Path, help="the dataset's folder")
     check.add_argument("--quiet", action="store_true", help="print nothing but errors")
     check.set_defaults(run=run_check)
+    dataset_draft.add_parser(actions)
 
 
 def _add_inputs(group: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from .console import Progress, note
 _EXAMPLES = """\
 examples:
   medgan evaluate my_model my_dataset
-  medgan evaluate my_model my_dataset --out results      also results/report.html and results/table.csv
+  medgan evaluate my_model my_dataset --out results      also results/report.html, table.csv and results.json
+  medgan evaluate new_model my_dataset --against old_model --out results --error-maps
   medgan evaluate denoise-ct my_dataset --split validation --no-baselines
 
 Rows are means over patients; the interval is a bootstrap over patients. What each metric means is in the report.
@@ -34,7 +36,13 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--split", default="test", help="test (default; validation if there is none), validation or train"
     )
-    parser.add_argument("--out", metavar="DIR", type=Path, help="folder for report.html and table.csv")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, help="folder for report.html, table.csv, results.json and pictures"
+    )
+    parser.add_argument("--against", metavar="OTHER", help="another model to compare with on the same cases")
+    parser.add_argument(
+        "--error-maps", action="store_true", help="write output minus truth of each case to DIR/error-maps as NRRD"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
     parser.add_argument(
         "--baselines",
@@ -42,6 +50,7 @@ def add_parser(commands: Any) -> None:
         default=True,
         help="compare with classical methods as well (default: yes)",
     )
+    parser.add_argument("--json", action="store_true", help="print JSON for scripts instead of the table")
     parser.add_argument("--quiet", action="store_true", help="print the table, nothing else")
     parser.set_defaults(run=run)
 
@@ -49,10 +58,16 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate and print; the table goes to stdout, everything else to stderr."""
     from ..bundle_search import resolve
+    from ..dataset import Dataset
     from ..evaluation import evaluate
+    from ..evaluation_results import content_of
+    from ..evaluation_table import AGAINST, OUTPUT
     from ..files import make_folder
 
     bundle = resolve(arguments.model)
+    against = resolve(arguments.against) if arguments.against is not None else None
+    if arguments.error_maps and arguments.out is None:
+        raise InputError("Error maps need a folder to go to; name one with --out.")
     if not arguments.dataset.is_dir():
         raise InputError(f"There is no dataset folder {arguments.dataset}.")
     begun = arguments.out is not None and not arguments.out.exists()
@@ -68,14 +83,22 @@ def run(arguments: argparse.Namespace) -> None:
                 progress=progress,
                 out_dir=arguments.out,
                 baselines=arguments.baselines,
+                against=against,
+                error_maps=arguments.error_maps,
             )
     except BaseException:
         if begun:
             with contextlib.suppress(OSError):  # it is not empty
                 arguments.out.rmdir()
         raise
-    print(table)
-    print(f"\n{table.verdict()}")
+    if arguments.json:
+        content = content_of(table, {OUTPUT: bundle, AGAINST: against}, Dataset.load(arguments.dataset))
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+    else:
+        print(table)
+        print(f"\n{table.verdict()}")
+        if against is not None:
+            print(table.comparison_verdict())
     for text in table.notes:
         note(text, arguments.quiet)
     if arguments.out is not None:
