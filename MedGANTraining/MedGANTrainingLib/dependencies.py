@@ -33,7 +33,7 @@ def ensureTrainingDependencies(bundle=None) -> None:
         return
     ensureTorch()  # first: some of the packages would bring a PyTorch of their own, which need not suit the computer
     ensureImagePackages()
-    ensurePackages(requirements(str(_RESOURCES / "requirements.txt"), onnx=False))
+    ensurePackages(requirements(str(_RESOURCES / "requirements-training.txt"), onnx=False))
     if bundle is not None and bundle.manifest.generator == "onnx":
         from MedGANSynthesisLib.dependencies import ensureEngineDependencies
 

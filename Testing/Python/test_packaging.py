@@ -40,6 +40,11 @@ class PackagingTest(unittest.TestCase):
                 self.assertEqual(sorted(set(entries) - expected), [], f"{module}: in MODULE_PYTHON_{kind}, not on disk")
                 self.assertEqual(len(entries), len(set(entries)), f"{module}: twice in MODULE_PYTHON_{kind}")
 
+    def test_noFileOfOneModuleReplacesOneOfAnother(self):
+        """All scripted modules of an extension are installed into one folder."""
+        files = [path for module in MODULES for path in present(module)]
+        self.assertEqual(sorted({path for path in files if files.count(path) > 1}), [])
+
     def test_onlyModulesLieAtTheTop(self):
         """Slicer takes every .py file directly in a module folder for a module, unless it begins with #!."""
         for module in MODULES:

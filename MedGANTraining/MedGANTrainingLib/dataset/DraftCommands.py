@@ -10,9 +10,9 @@ from medgan.dataset import Dataset
 from medgan.draft import Draft
 from medgan.draft_case import DraftCase
 from medgan.errors import InputError
-from MedGANSynthesisLib.dependencies import REQUIREMENTS, ensurePackages, requirements
 from slicer.i18n import tr as _
 
+from ..dependencies import ensureImagePackages
 from ..EngineTask import EngineTask
 from .AddPair import segmentMask
 from .CaseNodes import addCaseNode, removeTransientNode
@@ -40,8 +40,7 @@ def prepare(
     Raises:
         MedGANError: Python packages are missing; with ``wait`` also that it could not work at all.
     """
-    if not slicer.app.testingEnabled():
-        ensurePackages(requirements(REQUIREMENTS, False))
+    ensureImagePackages()
     only = ["--case", caseID] if caseID else []
     arguments = ["dataset", "draft", draft.folder, "--build", *only]
     task = EngineTask(arguments, lambda task: draft.cases, onProgress, onDone)
