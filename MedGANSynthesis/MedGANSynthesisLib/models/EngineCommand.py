@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -72,11 +70,11 @@ class EngineCommand:
                 self._process.waitForFinished(_GRACE_MS)
 
     def _interrupt(self) -> None:
-        """As Ctrl+C would, which lets it remove what it has written so far; Windows has no such thing."""
+        """Let it remove what it has written so far; on Windows a console program cannot be asked."""
         if sys.platform == "win32" or self._process.state() != qt.QProcess.Running:
             self._process.kill()
         else:
-            os.kill(self._process.processId(), signal.SIGINT)
+            self._process.terminate()
 
     def _killIfRunning(self) -> None:
         if self._process and self._process.state() != qt.QProcess.NotRunning:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from typing import NoReturn
 
 from ..errors import BundleError, Cancelled, InputError, sentence
@@ -58,11 +62,25 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     try:
         arguments = build_parser().parse_args(argv)
-        return arguments.run(arguments) or EXIT_OK
+        with _terminated_as_interrupted():
+            return arguments.run(arguments) or EXIT_OK
     except (Exception, KeyboardInterrupt) as error:
         if "--debug" in argv:
             raise
         return _report(error)
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl+C does, tidying up: what runs in the background never hears of Ctrl+C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _report(error: BaseException) -> int:

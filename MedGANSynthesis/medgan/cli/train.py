@@ -117,10 +117,14 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _wanted(arguments: argparse.Namespace, quiet: bool) -> Wanted:
     """What is asked for; what cannot be is refused, and a run that was to go on with it says so in its status."""
+    from ..device import require_torch
+
     try:
         if arguments.package is not None:
             _unpack(arguments, quiet)
-        return check(arguments)
+        wanted = check(arguments)
+        require_torch()
+        return wanted
     except Exception as error:
         if leads():
             from ..run_watch import note_refusal
@@ -176,15 +180,20 @@ def _interruptible() -> Iterator[Callable[[Any], None]]:
         if asked:
             raise KeyboardInterrupt
 
-    before = signal.getsignal(signal.SIGINT)
-    usual = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
-    if usual:
-        signal.signal(signal.SIGINT, remember)
+    asking = [number for number in (signal.SIGINT, signal.SIGTERM) if _interrupts(number)]
+    for number in asking:
+        signal.signal(number, remember)
     try:
         yield watch
     finally:
-        if usual:
-            signal.signal(signal.SIGINT, before)
+        for number in asking:
+            signal.signal(number, signal.default_int_handler)
+
+
+def _interrupts(number: int) -> bool:
+    """Whether a signal comes as KeyboardInterrupt, and this thread may change that."""
+    usual = signal.getsignal(number) is signal.default_int_handler
+    return usual and threading.current_thread() is threading.main_thread()
 
 
 @contextlib.contextmanager
