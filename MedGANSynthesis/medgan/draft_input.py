@@ -113,9 +113,10 @@ class DraftInput:
         return given
 
     def _identity(self, role: str, image: Image, pseudonym: Callable[[str], str]) -> dict[str, str]:
-        own = self.identity.get(role)
+        given = self._given(role)
+        own = self.identity.get(given)
         if own is None and not isinstance(image, Volume) and Path(image).exists():
-            own = dicom_identity(Path(image), self.series.get(role))
+            own = dicom_identity(Path(image), self.series.get(given))
         return {tag: pseudonym(str(value or "").strip()) for tag, value in (own or {}).items() if tag in IDENTIFIERS}
 
     def _opened(self, role: str, image: Image, notes: list[str]) -> tuple[Volume, str]:
@@ -124,9 +125,14 @@ class DraftInput:
             return image, ""
         from .image_io import read_volume
 
-        volume, found = read_volume(image, self.series.get(role))
+        series = self.series.get(self._given(role))
+        volume, found = read_volume(image, series)
         notes += found
-        return volume, Path(image).name if self.series.get(role) is None else ""
+        return volume, Path(image).name if series is None else ""
+
+    def _given(self, role: str) -> str:
+        """The role in which an image was given: a source of which the sources are made becomes the target."""
+        return "source" if role == "target" and self.target is None else role
 
 
 def read_mask(mask: Image) -> Volume:

@@ -1,11 +1,13 @@
-"""Draws a screenshot: the panel at the left, the axial slice before and after, whole and enlarged, at the right."""
+"""Draws a screenshot: the panel at the left, and pictures at the right."""
 
 import io
 
 import numpy as np
 import qt
+import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
+PANEL_WIDTH = 460
 TILE = 352  # pixels of one image
 ENLARGED = 2.5
 GAP, HEAD, LINE = 12, 36, 22
@@ -28,6 +30,19 @@ def sliceImage(sliceLogic):
     width, height, _depth = image.GetDimensions()
     array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, -1)
     return array[::-1, :, :3].copy()
+
+
+def grabPanel(widget):
+    """The panel as it looks in Slicer's module column."""
+    panel = widget.parent
+    panel.resize(PANEL_WIDTH, panel.sizeHint.height())
+    panel.show()
+    for _round in range(3):  # labels that wrap tell their height late
+        slicer.app.processEvents()
+        panel.resize(PANEL_WIDTH, panel.layout().heightForWidth(PANEL_WIDTH))
+    picture = panel.grab()
+    panel.hide()
+    return qt.QPixmap(picture)
 
 
 def cornerTexts(sliceView):
@@ -73,6 +88,32 @@ def compose(panel, title, tiles, focus, path):
             for corner, text in texts.items() if row == 0 else ():
                 _corner(painter, x, y, corner, text)
             _write(painter, x, y + TILE - 4, TILE, note, points=10)
+    painter.end()
+    _save(canvas, path, left)
+
+
+def composeBeside(panel, title, tiles, path, width=560):
+    """Write the panel with pictures below each other at its right.
+
+    Args:
+        panel: QPixmap of the panel.
+        title: one line above the pictures.
+        tiles: [(caption, RGB array)] from top to bottom.
+        path: the PNG to write.
+        width: of the pictures, in pixels.
+    """
+    images = [(caption, _image(array).scaledToWidth(width, qt.Qt.SmoothTransformation)) for caption, array in tiles]
+    below = HEAD + sum(image.height() + LINE for _caption, image in images)
+    canvas = qt.QImage(panel.width() + 3 * GAP + width, max(panel.height(), below) + 2 * GAP, qt.QImage.Format_RGB32)
+    canvas.fill(qt.QColor("white"))
+    painter = qt.QPainter(canvas)
+    painter.drawPixmap(GAP, GAP, panel)
+    left, top = panel.width() + 2 * GAP, GAP + HEAD
+    _write(painter, left, GAP, width, title, points=13, bold=True)
+    for caption, image in images:
+        painter.drawImage(qt.QRect(left, top, width, image.height()), image)
+        _write(painter, left, top + image.height() + 2, width, caption, points=10)
+        top += image.height() + LINE
     painter.end()
     _save(canvas, path, left)
 

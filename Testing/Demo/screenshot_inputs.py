@@ -40,6 +40,29 @@ def sourceVolume(case):
     return volume if volume is not None else phantom(case.modality)
 
 
+def trainingPairs():
+    """MR and CT by patient, of which the picture of a dataset is made: real ones where they are, or phantoms."""
+    pairs = {}
+    for patient, (mr, ct) in TRAINING_PAIRS.items():
+        pair = (_read(mr, "MR"), _read(ct, "CT"))
+        seed = len(pairs)
+        pairs[patient] = pair if None not in pair else (phantom("MR", seed), phantom("CT", seed))
+    return pairs
+
+
+def trainingScans():
+    """Three CT by patient, from which the pictures of MedGAN Training are made: parts of real ones, or phantoms."""
+    scans = {}
+    for patient, (name, (k, j, i)) in TRAINING_SCANS.items():
+        volume = _read(name, "CT")
+        if volume is None:
+            scans[patient] = phantom("CT", seed=len(scans))
+        else:
+            geometry = volume.geometry.shifted((i.start, j.start, k.start))
+            scans[patient] = volume.with_array(volume.array[k, j, i], geometry=geometry)
+    return scans
+
+
 def _read(name, modality):
     """A shared image, None if it is not here."""
     from medgan.image_io import read_volume
@@ -73,9 +96,9 @@ def _slide():
     return Volume(pixels, Geometry((0, 0, 0), (0.0005, 0.0005, 1.0), np.diag([-1.0, -1.0, 1.0])), "", "SM")
 
 
-def phantom(modality):
+def phantom(modality, seed=0):
     """An ellipse with two organs and noise: CT in HU, MR without a unit, or a stained slide ("SM")."""
-    shape, rng = (24, 128, 128), np.random.default_rng(0)
+    shape, rng = (24, 128, 128), np.random.default_rng(seed)
     k, j, i = np.meshgrid(*[np.linspace(-1, 1, size) for size in shape], indexing="ij")
     body = (i / 0.8) ** 2 + (j / 0.65) ** 2 < 1
     organs = ((abs(i) - 0.35) / 0.2) ** 2 + (j / 0.4) ** 2 + k**2 < 1
@@ -97,6 +120,18 @@ def _ct(name):
     return lambda: _read(name, "CT")
 
 
+TRAINING_PAIRS = {  # the last are not of one person, which the score tells
+    "Templates": ("mr_ct/template_t1_mni_2mm.nii.gz", "mr_ct/template_ct_hu_mni_2mm.nii.gz"),
+    "Head": ("mr_ct/weakpair_t1_mni_affine_2mm.nii.gz", "mr_ct/weakpair_headct_weasis_2mm.nii.gz"),
+    "Abdomen": ("ct/mr_abdomen_3mm_small_totalseg.nii.gz", "ct/abdomen_3mm_small_totalseg.nii.gz"),
+}
+TRAINING_SCANS = {  # slices, rows, columns
+    "Chest": (
+        "ct/chest_noncontrast_1mm_andrei_z064-095.nii.gz", (slice(4, 16), slice(130, 350), slice(90, 430)),
+    ),
+    "Thorax": ("ct/cta_thorax_1p5mm_totalseg.nii.gz", (slice(60, 72), slice(0, 120), slice(0, 120))),
+    "Abdomen": ("ct/abdomen_3mm_small_totalseg.nii.gz", (slice(8, 20), slice(0, 100), slice(0, 122))),
+}  # fmt: skip
 CASES = (
     Case(
         "denoise-ct",

@@ -13,14 +13,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import numpy as np  # noqa: E402
-import qt  # noqa: E402
 import slicer  # noqa: E402
 from MedGANSynthesisLib.nodes import setGeometryOfNode, setHounsfieldUnits  # noqa: E402
 from MedGANSynthesisLib.SynthesisParameterNode import PreviewMode  # noqa: E402
-from screenshot_figure import compose, cornerTexts, sliceImage  # noqa: E402
+from screenshot_figure import compose, cornerTexts, grabPanel, sliceImage  # noqa: E402
 from screenshot_inputs import CASES, CHECKOUT, sourceVolume  # noqa: E402
 
-PANEL_WIDTH = 460
 PIXELS = 1024  # of the slice view, so that its enlarged middle is sharp
 PATIENCE_S = 600
 QUIET_S = 1.0  # a preview is complete when nothing has changed for so long
@@ -110,19 +108,6 @@ def waitForPreview(red, ui):
         elif foreground is not None and time.monotonic() - since > QUIET_S:
             return
     raise SystemExit(f"No preview came within {PATIENCE_S} s: {ui.previewStatusLabel.text}")
-
-
-def grabPanel(widget):
-    """The panel as it looks in Slicer's module column."""
-    panel = widget.parent
-    panel.resize(PANEL_WIDTH, panel.sizeHint.height())
-    panel.show()
-    for _round in range(3):  # labels that wrap tell their height late
-        slicer.app.processEvents()
-        panel.resize(PANEL_WIDTH, panel.layout().heightForWidth(PANEL_WIDTH))
-    picture = panel.grab()
-    panel.hide()
-    return qt.QPixmap(picture)
 
 
 main()

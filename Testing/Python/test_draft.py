@@ -43,6 +43,16 @@ def files(folder) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_whose_a_volume_is_stays_known_when_it_becomes_the_target(tmp_path):
+    """Where sources are made of targets a volume may be given as either; its DICOM identity goes with it."""
+    draft = Draft.create(tmp_path / "draft", "denoise-ct", degrade="low-dose")
+    cts = [body(number)[1] for number in range(2)]
+    first = draft.add(cts[0], None, patient="", identity={"source": {"PatientID": "Alice"}})
+    second = draft.add(None, cts[1], patient="", identity={"target": {"PatientID": "Alice"}})
+    assert first.patient == second.patient != ""
+    assert first.identity == second.identity and set(first.identity) == {"target"}
+
+
 def test_from_volumes_to_a_dataset(tmp_path):
     draft = draft_of_bodies(tmp_path / "draft", licence="CC0-1.0", description="bodies")
     case = draft.case("case-001")
