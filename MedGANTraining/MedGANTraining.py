@@ -51,6 +51,7 @@ class MedGANTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     logic = None
     panel = None
+    _root = None
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -80,8 +81,10 @@ class MedGANTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self) -> None:
         """Leave nothing behind but a training that runs: no observer, no timer, no other process."""
         self.removeObservers()
-        self.panel.cleanup()
-        self._root.deleteLater()  # a reload would only hide it, and its selectors would go on following the scene
+        if self.panel is not None:  # else setup failed
+            self.panel.cleanup()
+        if self._root is not None:
+            self._root.deleteLater()  # a reload would only hide it, and its selectors would go on following the scene
 
     def enter(self) -> None:
         """The user opens the module."""
@@ -94,6 +97,8 @@ class MedGANTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStarts(self, caller=None, event=None) -> None:
         """The scene is about to change as a whole, and the parameter node with it."""
         self.panel.setParameterNode(None)
+        if slicer.mrmlScene.IsClosing():
+            self.panel.sceneCloses()
 
     def onSceneEnds(self, caller=None, event=None) -> None:
         """Show what the scene holds now, if the module is shown."""

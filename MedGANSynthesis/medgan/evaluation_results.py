@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .dataset_check import image_hashes
 from .errors import InputError
 from .evaluation_table import Table
 from .files import write_json
@@ -31,10 +33,11 @@ class EvaluationResults:
         content: of ``results.json``: ``schema``, ``task``, ``split`` (what was measured on), ``primary`` (the metric
             that decides), ``methods`` (name to label; the generator is "output", the one it is compared with
             "against"), ``models`` (of these two: name, title, version, sha256, path), ``dataset`` (folder, description,
-            licence), ``metrics`` (name to label, unit, better, definition), ``patients`` and ``cases`` (rows of
-            ``<method>_<metric>``), ``summary`` and ``comparison`` (rows as in :class:`~.evaluation_table.Table`),
-            ``verdict``, ``comparison_verdict``, ``notes``, ``error_maps`` (see :class:`~.error_maps.ErrorMaps`),
-            ``pictures`` (title, path), ``report``, ``table``. What could not be measured is NaN.
+            licence, cases_sha256: see :func:`cases_sha256`), ``metrics`` (name to label, unit, better, definition),
+            ``patients`` and ``cases`` (rows of ``<method>_<metric>``), ``summary`` and ``comparison`` (rows as in
+            :class:`~.evaluation_table.Table`), ``verdict``, ``comparison_verdict``, ``notes``, ``error_maps`` (see
+            :class:`~.error_maps.ErrorMaps`), ``pictures`` (title, path), ``report``, ``table``. What could not be
+            measured is NaN.
     """
 
     folder: Path
@@ -64,6 +67,10 @@ class EvaluationResults:
         """Label of a metric with its unit, such as "MAE, body (HU)"."""
         facts = self.content["metrics"].get(metric, {"label": metric, "unit": ""})
         return f"{facts['label']} ({facts['unit']})" if facts["unit"] else facts["label"]
+
+    def is_of(self, dataset: Dataset) -> bool:
+        """Whether it was measured on these images, rather than on an earlier version of the dataset."""
+        return self.content["dataset"].get("cases_sha256") == cases_sha256(dataset, self.content["split"])
 
     def path(self, name: str) -> Path:
         """The absolute path of "report" or "table"."""
@@ -96,6 +103,7 @@ def content_of(table: Table, models: Mapping[str, Bundle | None], dataset: Datas
             "folder": str(Path(dataset.folder).resolve()),
             "description": dataset.description,
             "licence": dataset.licence,
+            "cases_sha256": cases_sha256(dataset, table.split),
         },
         "metrics": {name: _metric(name) for name in dict.fromkeys(row["metric"] for row in table.summary)},
         "patients": list(table),
@@ -108,6 +116,12 @@ def content_of(table: Table, models: Mapping[str, Bundle | None], dataset: Datas
         **files,
     }
     return _plain(content)
+
+
+def cases_sha256(dataset: Dataset, split: str) -> str:
+    """What the cases of a split are: a hash of their names and voxels, whatever their order."""
+    cases = sorted((case.id, case.split, sorted(image_hashes(dataset, case).items())) for case in dataset.split(split))
+    return hashlib.sha256(json.dumps(cases).encode()).hexdigest()
 
 
 def write_results(folder: Path, content: dict[str, Any]) -> Path:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 LOCK, LOG = "run.lock", "log.txt"
 START_S = 120.0  # torch may come from a slow disk
 
-_started: list[subprocess.Popen] = []  # kept so that those that have ended are collected
+# By folder and when its status was begun; kept so that those that have ended are collected, and known to have ended.
+_started: dict[tuple[Path, float], subprocess.Popen] = {}
 
 
 class Run:
@@ -66,11 +67,13 @@ class Run:
         status = read_status(self.folder)
         if not status.live or is_held(self.folder / LOCK):
             return status
+        dead = self._is_dead(status)
         status = read_status(self.folder)  # it may have ended between both looks
-        if not status.live or (status.state == "starting" and status.age_s < START_S):
+        if not status.live or (status.state == "starting" and not dead and status.age_s < START_S):
             return status
         if status.state == "starting":
-            message = f"The training did not start; {self.folder / LOG} may say why."
+            said = self._last_words()
+            message = f"The training did not start; {self.log} " + (f"ends with: {said}" if said else "may say why.")
         else:
             kept = "it goes on from the last checkpoint" if self.has_checkpoint else "there is no checkpoint yet"
             message = f"The process that trained is gone; {kept} when it is started again."
@@ -213,12 +216,13 @@ class Run:
         runs.register(self.folder)
         return request
 
-    def start(self, request: Request | None = None, resume: bool = True) -> int:
+    def start(self, request: Request | None = None, resume: bool = True, python: str | Sequence[str] = ()) -> int:
         """Start the process that trains, which outlives this one; what it prints goes to :attr:`log`.
 
         Args:
             request: what to train; None goes on with what this run was begun with.
             resume: False starts anew.
+            python: see :meth:`command`.
 
         Returns:
             process id.
@@ -229,17 +233,31 @@ class Run:
         from .transport import worker_environment
 
         request = self.prepare(request, resume)
-        _started[:] = [process for process in _started if process.poll() is None]
+        for process in _started.values():
+            process.poll()
         detached: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
             detached = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                self.command(request, resume=resume), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                self.command(request, python, resume), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **worker_environment()}, **detached,
             )  # fmt: skip
-        _started.append(process)
+        _started[self.folder, read_status(self.folder).started] = process
         return process.pid
+
+    def _is_dead(self, status: RunStatus) -> bool:
+        """Whether the process that was to write the next status was started here, and has ended."""
+        process = _started.get((self.folder, status.started))
+        return process is not None and process.poll() is not None
+
+    def _last_words(self) -> str:
+        """The last line its process printed, '' for none."""
+        try:
+            lines = self.log.read_text(encoding="utf-8", errors="replace").split("\n")
+        except OSError:
+            return ""
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def _request(self, request: Request | None) -> Request:
         request = request or read_status(self.folder).request

@@ -11,7 +11,7 @@ _UI = Path(__file__).parents[1] / "Resources" / "UI"
 
 
 class Section:
-    """A part of the panel. ``update`` follows every change, ``leave`` and ``cleanup`` come when it is over.
+    """A part of the panel. ``update`` follows every change; ``leave``, ``sceneCloses`` and ``cleanup`` are the ends.
 
     Args:
         logic: the module's logic.
@@ -47,7 +47,10 @@ class Section:
         """Bring the widgets in line with the parameters and the files; ``parameters`` is not None."""
 
     def leave(self) -> None:
-        """The module is left or its scene closed: stop timers, let go of every node. ``update`` may come again."""
+        """The module is left, or its scene closed while it is shown: stop timers. ``update`` may come again."""
+
+    def sceneCloses(self) -> None:
+        """The scene is about to be closed, also while another module is shown: let go of every node."""
 
     def cleanup(self) -> None:
         """The panel goes: end processes, drop connections to what outlives it. Comes after ``leave``, nothing after."""

@@ -59,6 +59,11 @@ class TrainingPanel(VTKObservationMixin):
             for section in self.sections.values():
                 section.update()
 
+    def sceneCloses(self) -> None:
+        """The scene is about to be closed, whether the module is shown or not."""
+        for section in self.sections.values():
+            section.sceneCloses()
+
     def cleanup(self) -> None:
         """Leave nothing behind: no observer, no timer, no process but a training."""
         self.setParameterNode(None)

@@ -35,12 +35,18 @@ class SectionTest(unittest.TestCase):
         self.parameters = self.logic.getParameterNode()
         self.section.setParameterNode(self.parameters)
 
-    def closeScene(self):
-        """What the panel does when the user closes the scene."""
-        tag = slicer.mrmlScene.AddObserver(slicer.mrmlScene.StartCloseEvent, lambda *arguments: self.leave())
+    def closeScene(self, shown=True):
+        """What the panel does when the user closes the scene, while the module is shown or left."""
+
+        def sceneCloses(*_arguments):
+            self.leave()
+            self.section.sceneCloses()
+
+        tag = slicer.mrmlScene.AddObserver(slicer.mrmlScene.StartCloseEvent, sceneCloses)
         slicer.mrmlScene.Clear(0)
         slicer.mrmlScene.RemoveObserver(tag)
-        self.enter()
+        if shown:
+            self.enter()
 
     def leave(self):
         if self.section.parameters is not None:

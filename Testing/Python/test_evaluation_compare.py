@@ -1,6 +1,7 @@
 """Two generators on the same cases, error maps, and the results that programs read."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -185,6 +186,15 @@ class EvaluateAgainstTest(unittest.TestCase):
         self.assertEqual(EvaluationResults.load(out).content["split"], "validation")
         (row,) = results_rows(EvaluationResults.load(out))
         self.assertEqual((row["case"], row["learnt_from"]), ("validation patient 1", False))
+
+    def test_results_know_the_images_they_are_of(self):
+        results = EvaluationResults.load(self.out)
+        self.assertTrue(results.is_of(self.dataset))
+        one = self.dataset.split("test")[0]
+        others = [case for case in self.dataset.cases if case is not one]
+        changed = dataclasses.replace(one, sha256={**one.sha256, "target": "0" * 64})
+        for cases, same in (([*others, one], True), ([*others, changed], False), (others, False)):
+            self.assertEqual(results.is_of(dataclasses.replace(self.dataset, cases=tuple(cases))), same)
 
     def test_error_maps_need_a_folder(self):
         code, _printed, errors = self.command("--error-maps")

@@ -191,6 +191,36 @@ class DegradedDatasetTest(SectionTest):
         self.assertFalse(self.ui.adjustButton.enabled)
 
 
+class LowDoseDatasetTest(SectionTest):
+    task = "denoise-ct"
+
+    def type(self, text):
+        line = slicer.util.findChild(self.ui.doseSpinBox, "qt_spinbox_lineedit")
+        line.clear()
+        for character in text:
+            line.insert(character)
+            self.section.update()  # something else is looked at meanwhile
+
+    def test_aDoseIsTypedInPeace(self):
+        self.begin("low-dose")
+        self.ui.sourceSelector.setCurrentNode(addVolumeNode(head(0)[1], "ct"))
+        self.ui.patientLineEdit.text = "volunteer"
+        self.ui.addByHandButton.click()
+        self.prepare()
+        self.type("0.35")
+        self.assertEqual((self.section.draft.settings.dose, self.column(CaseTable.STATE)), (0.25, ["Accepted"]))
+        self.ui.doseSpinBox.interpretText()  # as the return key does, and leaving the field
+        self.assertEqual((self.section.draft.settings.dose, self.column(CaseTable.STATE)), (0.35, ["Waiting"]))
+
+    def test_aDoseThatTheFieldCannotShow(self):
+        self.begin("low-dose", dose=0.126)
+        self.assertEqual(self.ui.doseSpinBox.value, 0.13)
+        self.type("0.35")
+        self.assertEqual(self.section.draft.settings.dose, 0.126)
+        self.ui.doseSpinBox.interpretText()
+        self.assertEqual(self.section.draft.settings.dose, 0.35)
+
+
 class UnpairedDatasetTest(SectionTest):
     task = "mr-to-ct-unpaired"
 

@@ -8,6 +8,7 @@ import slicer
 from dataset_section_fixtures import SectionTest
 from head_phantoms import head
 from MedGANTrainingLib.dataset import CaseTable
+from MedGANTrainingLib.dataset.DatabasePairs import addDatabase
 from MedGANTrainingLib.dataset.Identity import identityOf
 from slicer_fixtures import addVolume, randomArray, setDicomModality
 
@@ -53,9 +54,10 @@ class Database:
 
     def __init__(self):
         self.series = {}  # UID: (patient, study, files)
+        self.described = {}
 
-    def add(self, patient, study, uid, files):
-        self.series[uid] = (patient, study, files)
+    def add(self, patient, study, uid, files, description=""):
+        self.series[uid], self.described[uid] = (patient, study, files), description
 
     def patients(self):
         return tuple(dict.fromkeys(patient for patient, _study, _files in self.series.values()))
@@ -73,7 +75,7 @@ class Database:
         return tuple(self.series[uid][2])
 
     def descriptionForSeries(self, uid):
-        return self.fileValue(self.series[uid][2][0], "0008,103e")
+        return self.described[uid] or self.fileValue(self.series[uid][2][0], "0008,103e")
 
     def fileValue(self, path, tag):
         import pydicom
@@ -129,6 +131,25 @@ class DicomTest(SectionTest):
             self.assertOneLine("PET")
         self.assertPseudonymous()
         self.assertEqual(len(self.section.draft.cases), 2)
+
+    def test_oneStudyOfTheDatabaseStopsNoOther(self):
+        self.begin(register="")
+        self.ui.filesSourceLineEdit.text, self.ui.filesTargetLineEdit.text = "MR head", "CT"
+        database = self.write()
+        ct = database.filesForSeries("1.2.2.2")
+        database.add("3", "1.2.4", "1.2.4.1", [], "MR head")  # found on a server, but not fetched
+        database.add("3", "1.2.4", "1.2.4.2", ct)
+        database.add("4", "1.2.5", "1.2.5.1", database.filesForSeries("1.2.3.1"))
+        database.add("4", "1.2.5", "1.2.5.2", [""], "CT head")
+        database.add("5", "1.2.6", "1.2.6.1", database.filesForSeries("1.2.3.1"))
+        database.add("5", "1.2.6", "1.2.6.2", [*ct, "on another drive.dcm"])
+        with mock.patch.object(slicer, "dicomDatabase", database, create=True):
+            cases, failed = addDatabase(self.section.draft, "MR head", "CT")
+        self.assertEqual([case.id for case in cases], ["study-001", "study-002"])
+        reasons = {one["id"]: one["reason"] for one in failed}
+        self.assertEqual(set(reasons), {"study-003", "study-004", "study-005"})
+        self.assertIn("0 the target", reasons["study-004"])
+        self.assertIn("no folder in common", reasons["study-005"])
 
     def test_theDatabaseKnowsWhoseVolumeItIs(self):
         node = addVolume(randomArray())

@@ -1,14 +1,17 @@
 """Cases from files, and what no case can be made of: one clear sentence each, and nothing is lost."""
 
 import json
+import types
 import unittest
+from unittest import mock
 
 import numpy as np
 import slicer
+import vtk
 from dataset_section_fixtures import SectionTest
 from head_phantoms import head
 from medgan.image_io import write_volume
-from MedGANTrainingLib.dataset import CaseTable
+from MedGANTrainingLib.dataset import CaseTable, FilesBox
 from training_scenes import addHead, addPatient, addStudy, addVolumeNode, put
 
 
@@ -32,6 +35,16 @@ class FilesTest(SectionTest):
         self.assertIn("broken", self.status())
         self.assertEqual(self.column(CaseTable.PATIENT), ["p0", "p1"])
 
+    def test_aPatternForTheTargetsAlone(self):
+        self.begin(register="")
+        folders = self.folders(2)
+        for seed in range(2):
+            (self.folder / "CT" / f"p{seed}.nrrd").rename(self.folder / "CT" / f"p{seed}_ct.nrrd")
+        self.section.chooseFolder = lambda title: folders["source" if "sources" in title else "target"]
+        self.ui.filesTargetLineEdit.text = "{id}_ct.nrrd"
+        self.ui.addFoldersButton.click()
+        self.assertIn("Added: 2.", self.status())
+
     def test_table(self):
         self.begin(register="")
         self.folders(2)
@@ -52,8 +65,20 @@ class FilesTest(SectionTest):
         self.enter()
         self.begin(register="")
         self.section.chooseFiles = lambda *arguments, **options: paths
-        self.ui.addScenesButton.click()
+        deleted, deletedBefore, add = set(), [], FilesBox.addScenePair
+
+        def addObserved(draft, pair, **settings):
+            for node in (pair.source, pair.target):
+                name = node.GetName()
+                node.AddObserver(vtk.vtkCommand.DeleteEvent, lambda *_arguments, name=name: deleted.add(name))
+            return add(draft, pair, **settings)
+
+        self.section.showProgress = lambda fraction, message: deletedBefore.append(sorted(deleted))
+        with mock.patch.object(FilesBox, "addScenePair", addObserved):
+            self.ui.addScenesButton.click()
         self.assertEqual(self.column(CaseTable.CASE), ["visit0", "visit1"])
+        self.assertEqual(deletedBefore, [[], ["head0_ct", "head0_mr"]])  # one scene is in memory at a time
+        self.assertEqual(len(deleted), 4)
         self.assertEqual(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"), [])
 
     def test_studiesNeedToBeDescribed(self):
@@ -174,6 +199,57 @@ class BadInputTest(SectionTest):
         self.ui.openFolderButton.click()
         self.assertEqual(len(self.section.draft.cases), 1)
         self.assertEqual(self.parameters.datasetFolder, str(self.folder / "elsewhere"))
+
+    def test_aDatasetThatWasMovedWhenTheSceneWasClosed(self):
+        self.begin(register="")
+        self.addHeads(1)
+        (self.folder / "dataset").rename(self.folder / "elsewhere")
+        self.closeScene()
+        self.assertOneLine("no draft")
+        self.assertIsNone(self.section.draft)
+        self.section.tell("")
+        self.leave()
+        self.enter()
+        self.assertEqual((self.status(), self.ui.casesTableWidget.rowCount), ("", 0))
+
+    def test_whateverIsDoneAfterTheFolderIsGone(self):
+        self.begin(register="")
+        self.addHeads(1)
+        dataset, elsewhere = self.folder / "dataset", self.folder / "elsewhere"
+        volume = addVolumeNode(head(1)[0], "mr")
+        progress = types.SimpleNamespace(fraction=0.5, message="Preparing")
+        self.section.chooseFolder = lambda title: str(self.folder)
+        for name, action in {
+            "describe": lambda: self.ui.descriptionLineEdit.editingFinished.emit(),
+            "choose": lambda: self.ui.sourceSelector.setCurrentNode(volume),
+            "folders": lambda: self.ui.addFoldersButton.click(),
+            "progress": lambda: self.section.prepare._onProgress(progress),
+            "dose": lambda: self.ui.doseSpinBox.setValue(0.5),
+        }.items():
+            self.section.open(str(dataset))
+            self.ui.descriptionLineEdit.text = "heads"
+            dataset.rename(elsewhere)
+            with self.subTest(name):
+                self.assertEqual(self.status(), "")
+                action()
+                self.assertOneLine("no draft")
+            elsewhere.rename(dataset)
+
+    def test_aVolumeThatIsGoneSinceThePairsWereFound(self):
+        self.begin(register="")
+        heads = [addHead(seed, addPatient(f"Patient {seed}")) for seed in range(3)]
+        self.ui.findPairsButton.click()
+        slicer.mrmlScene.RemoveNode(heads[0][1])
+        self.ui.addPairsButton.click()
+        self.assertIn("Added: 2. Left out: 1", self.status())
+        self.assertIn("'head0_ct' was removed", self.status())
+        self.assertEqual(self.ui.pairsTableWidget.rowCount, 0)
+        self.closeScene()
+        source, _target = addHead(3, addPatient("Patient 3"))
+        self.ui.findPairsButton.click()
+        slicer.mrmlScene.RemoveNode(source)
+        self.ui.addPairsButton.click()
+        self.assertOneLine("'head3_mr' was removed")
 
     def test_aDatasetThatGoesAwayWhileItIsOpen(self):
         self.begin(register="")

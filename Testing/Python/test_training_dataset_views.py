@@ -1,17 +1,20 @@
 """A case in the slice views, its histograms, and its alignment by hand."""
 
 import unittest
+from unittest import mock
 
 import numpy as np
 import slicer
 from dataset_section_fixtures import SectionTest
 from head_phantoms import head
 from medgan.draft import Draft
+from medgan.errors import MedGANError
 from medgan.volume import Geometry, Volume
-from MedGANTrainingLib.dataset import CaseTable
+from MedGANTrainingLib.dataset import CaseHistogram, CaseTable, CaseView, DraftCommands
 from MedGANTrainingLib.dataset.CaseNodes import isOfCase
 from MedGANTrainingLib.dataset.Checkerboard import checkerboard
 from slicer_fixtures import addLinearTransform, addVolume, nodeIDs, processEventsUntil, voxels
+from training_panel_fixtures import TrainingPanelTest
 from training_scenes import addHead, addPatient, addStudy, addVolumeNode, put
 
 SHIFT = np.array([[1.0, 0, 0, 15], [0, 1, 0, -10], [0, 0, 1, 5], [0, 0, 0, 1]])
@@ -90,6 +93,34 @@ class CaseViewTest(SectionTest):
         self.closeScene()
         self.ui.casesTableWidget.selectRow(1)
         self.assertEqual(background().GetName(), "case-002 source")
+
+    def test_aSceneThatIsClosedWhileAnotherModuleIsShown(self):
+        addHead(6, addPatient("New"))
+        self.ui.findPairsButton.click()
+        self.choose(self.ui.viewModeComboBox, "blend")
+        self.ui.histogramButton.click()
+        old = self.user.GetID()
+        self.leave()
+        self.closeScene(shown=False)
+        self.assertEqual((self.section.scenePairs.pairs, self.ui.pairsTableWidget.rowCount), ([], 0))
+        self.assertIsNone(self.section.views.histogram.chartNode)
+        recycled, shown = (addVolumeNode(head(seed)[0], f"new {seed}") for seed in range(2))
+        self.assertEqual(recycled.GetID(), old)
+        slicer.util.setSliceViewerLayers(background=shown)
+        self.choose(self.ui.viewModeComboBox, "off")
+        self.enter()
+        self.assertIs(background(), shown)
+
+    def test_namesOfNodesAreTranslated(self):
+        translated = "[{}]".format
+        with mock.patch.object(CaseView, "_", translated), mock.patch.object(CaseHistogram, "_", translated):
+            self.choose(self.ui.viewModeComboBox, "checkerboard")
+            self.ui.histogramButton.click()
+        views = self.section.views
+        nodes = [*views.view.nodes.values(), *views.histogram.tableNodes.values(), views.histogram.chartNode]
+        self.assertEqual(len(nodes), 7)
+        for node in nodes:
+            self.assertRegex(node.GetName(), r"^\[case-001 .+\]$")
 
     def test_noNodeOfACaseIsASource(self):
         self.choose(self.ui.viewModeComboBox, "blend")
@@ -183,14 +214,49 @@ class AdjustTest(SectionTest):
         self.ui.cancelAdjustButton.click()
         self.assertEqual(self.section.selected, case)
 
+    def removeTransform(self):
+        slicer.mrmlScene.RemoveNode(self.section.views.adjustment.transformNode)
+
     def test_theTransformIsGone(self):
         self.begin(register="")
         self.moved()
+        self.prepare()
+        self.choose(self.ui.viewModeComboBox, "blend")
         self.ui.adjustButton.click()
-        slicer.mrmlScene.RemoveNode(self.section.views.adjustment.transformNode)
+        self.removeTransform()
         self.ui.acceptAdjustButton.click()
         self.assertOneLine("transform is gone")
         self.assertTrue(self.ui.adjustButton.isVisibleTo(self.section.widget))
+        self.assertTrue(self.section.views.view.prepared)
+
+    def test_afterwardsNothingIsShownIfNothingWas(self):
+        self.begin(register="")
+        self.moved()
+        user = addVolumeNode(head(5)[0], "what the user looks at")
+        slicer.util.setSliceViewerLayers(background=user)
+        for name, end in {
+            "cancelled": lambda: self.ui.cancelAdjustButton.click(),
+            "accepted": lambda: self.ui.acceptAdjustButton.click(),
+            "lost": lambda: (self.removeTransform(), self.ui.acceptAdjustButton.click()),
+        }.items():
+            with self.subTest(name):
+                self.ui.adjustButton.click()
+                self.assertEqual(background().GetName(), "case-001 source")
+                end()
+                self.assertTrue(processEventsUntil(lambda: not self.section.busy, 60))
+                self.assertIs(background(), user)
+                self.assertEqual([one for one in slicer.util.getNodesByClass("vtkMRMLVolumeNode") if isOfCase(one)], [])
+
+    def test_anAlignmentThatCannotBePrepared(self):
+        self.begin(register="")
+        self.moved()
+        self.ui.adjustButton.click()
+        missing = MedGANError("A package is missing; install it first.")
+        with mock.patch.object(DraftCommands, "ensureImagePackages", side_effect=missing):
+            self.ui.acceptAdjustButton.click()
+        self.assertOneLine("package is missing")
+        self.assertEqual((self.section.busy, self.column(CaseTable.STATE)), (False, ["Waiting"]))
+        self.assertIsNotNone(self.section.selected.transform)
 
     def test_fromTheConsole(self):
         self.begin(register="")
@@ -201,6 +267,20 @@ class AdjustTest(SectionTest):
         nodes = self.logic.showCase(draft, "case-001")
         self.assertIs(background(), nodes["source"])
         np.testing.assert_allclose(nodes["target"].GetOrigin(), nodes["source"].GetOrigin())
+
+
+class ClosedSceneTest(TrainingPanelTest):
+    def test_theDatasetLetsGoOfASceneThatIsClosedWhileAnotherModuleIsShown(self):
+        section = self.section("dataset")
+        section.chooseFolder = lambda title: str(self.folder / "dataset")
+        section.ui.newFolderButton.click()
+        addHead(0, addPatient("Ann"))
+        section.ui.findPairsButton.click()
+        self.assertGreater(len(section.scenePairs.pairs), 0, section.ui.statusLabel.text)
+        self.widget.exit()
+        slicer.util.selectModule("MedGANSynthesis")
+        slicer.mrmlScene.Clear(0)
+        self.assertEqual((section.scenePairs.pairs, section.ui.pairsTableWidget.rowCount), ([], 0))
 
 
 class CheckerboardTest(unittest.TestCase):

@@ -1,7 +1,9 @@
 """Evaluation in the scene: what the process measured is what the tables, volumes and the panel show."""
 
 import csv
+import dataclasses
 import shutil
+import types
 import unittest
 
 import evaluation_fixtures
@@ -14,6 +16,7 @@ from medgan.errors import BundleError, Cancelled, InputError
 from medgan.evaluation_results import EvaluationResults
 from MedGANSynthesisLib.nodes import geometryOfNode
 from MedGANTrainingLib.evaluation import Report
+from MedGANTrainingLib.evaluation.HandOver import lastResults
 from training_panel_fixtures import CAN_MEASURE, TrainingPanelTest
 
 DIVERGING = "vtkMRMLColorTableNodeFileDivergingBlueRed.txt"
@@ -209,6 +212,35 @@ class EvaluationTest(TrainingPanelTest):
         self.assertEqual(slicer.util.getNodesByClass("vtkMRMLTableNode"), [])
         self.open()
         self.assertTrue(self.ui.resultsGroupBox.isVisibleTo(self.ui.resultsGroupBox.parent()))
+
+    def test_whatWentWrongMeanwhileIsSaidAfterwards(self):
+        section = self.section("evaluation")
+        self.widget.exit()
+        section._onDone(types.SimpleNamespace(error=InputError("There is no <memory> left.")))
+        self.open()
+        self.assertEqual(self.ui.statusLabel.text, "There is no &lt;memory&gt; left.")
+
+    def test_resultsOfAnEarlierVersionOfTheDatasetAreNotShown(self):
+        bundle = self.identity("copy")
+        self.evaluate(errorMaps=False)
+        self.choose(datasetFolder=str(self.dataset.folder), evaluationBundle=str(bundle.path))
+        shown = self.ui.resultsGroupBox
+        self.assertTrue(shown.isVisibleTo(shown.parent()))
+        self.assertIsNotNone(lastResults(bundle, self.dataset.folder))
+        last = self.dataset.split("test")[-1]
+        cases = tuple(case for case in self.dataset.cases if case is not last)
+        dataclasses.replace(self.dataset, cases=cases, description="<b>fewer").save()
+        self.section("evaluation").onChanged()
+        self.assertFalse(shown.isVisibleTo(shown.parent()))
+        self.assertIn("earlier version of the dataset", self.ui.obstacleLabel.text)
+        self.assertTrue(self.ui.obstacleLabel.isVisibleTo(self.ui.obstacleLabel.parent()))
+        self.assertTrue(self.ui.evaluateButton.enabled)
+        self.assertIsNone(lastResults(bundle, self.dataset.folder))
+        self.assertIn("3 test cases of 3 patients, &lt;b&gt;fewer", self.ui.datasetLabel.text)
+        self.dataset.save()
+        self.section("evaluation").onChanged()
+        self.assertTrue(shown.isVisibleTo(shown.parent()))
+        self.assertEqual(self.ui.obstacleLabel.text, "")
 
     def test_theReportOpensInTheBrowser(self):
         opened = []

@@ -2,6 +2,7 @@
 
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import qt
 import slicer
@@ -114,6 +115,15 @@ class ModuleTest(TrainingPanelTest):
         self.assertTrue(processEventsUntil(lambda: not root))
         self.widget.enter()
         self.assertIsNotNone(self.parameters)
+
+    def test_aSetupThatFailedCanBeCleanedUp(self):
+        parent = slicer.qMRMLWidget()
+        parent.setLayout(qt.QVBoxLayout())
+        widget = type(self.widget)(parent)
+        with mock.patch("slicer.util.loadUI", side_effect=RuntimeError("no file")), self.assertRaises(RuntimeError):
+            widget.setup()
+        widget.cleanup()
+        self.assertEqual(len(widget.Observations), 0)
 
     def test_leavingStopsLookingAtFolders(self):
         self.parameters.runFolder = str(self.folder / "run")

@@ -10,11 +10,14 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
+import evaluation_fixtures
 import numpy as np
 import slicer
 from client_fixtures import python_environment
 from medgan.run_folder import Run
+from medgan.run_request import Request
 from MedGANTrainingLib.run.RunSection import RunSection
 from MedGANTrainingLib.run.TrainingRun import TrainingRun, freeFolder, runs
 from MedGANTrainingLib.TrainingLogic import TrainingLogic
@@ -306,6 +309,84 @@ class LiveRunTest(RunTest):
         self.ui.forgetRunButton.click()
         self.assertIsNone(self.row("closed"))
         self.assertTrue((self.folder / "closed").is_dir())
+
+
+class FolderTest(RunTest):
+    """The folder of a run is typed, emptied, left, and comes back with another scene."""
+
+    def newRun(self, name, **status):
+        """A folder as a training that has ended leaves it."""
+        folder = self.folder / name
+        folder.mkdir()
+        (folder / "status.json").write_text(json.dumps({"state": "stopped", **status}))
+        (folder / "checkpoint.pt").write_bytes(b"")
+        return folder
+
+    def test_aTypedFolderIsTakenOverOnce(self):
+        seen = []
+        self.parameters.parameterNode.AddObserver("ModifiedEvent", lambda *_event: seen.append(1))
+        path = str(self.folder / "typed")
+        for length in range(1, len(path) + 1):
+            self.ui.runFolderPathLineEdit.currentPath = path[:length]
+        self.section.update()  # what is typed stays
+        self.assertEqual((self.parameters.runFolder, seen), ("", []))
+        self.assertTrue(processEventsUntil(lambda: self.parameters.runFolder == path, 10))
+        self.assertEqual(len(seen), 1)
+        self.assertEqual(self.ui.runFolderPathLineEdit.currentPath, path)
+
+    def test_aTypedFolderIsNotLostWhenTheModuleIsLeft(self):
+        self.ui.runFolderPathLineEdit.currentPath = str(self.folder / "left")
+        self.section.setParameterNode(None)
+        self.assertEqual(self.parameters.runFolder, str(self.folder / "left"))
+
+    def test_startTakesWhatIsTypedAndNotTheFolderBefore(self):
+        self.parameters.runFolder = str(self.newRun("before"))
+        self.ui.runFolderPathLineEdit.currentPath = ""
+        self.section.start()
+        self.assertEqual((self.parameters.runFolder, self.section.run), ("", None))
+        self.assertIn("dataset first", self.ui.statusLabel.text)
+
+    def test_anEmptiedFolderIsTakenOver(self):
+        self.parameters.runFolder = str(self.newRun("emptied"))
+        self.ui.runFolderPathLineEdit.currentPath = ""
+        self.assertTrue(processEventsUntil(lambda: self.parameters.runFolder == "", 10))
+
+    def test_nodesThatWereChangedWhileTheModuleWasLeftGetTheNumbersOfNow(self):
+        """As they are after a scene was loaded that was saved earlier in the run."""
+        folder = self.newRun("curves")
+        rows = [{"epoch": 1, "l1": 0.5, "seconds": 1.0}, {"epoch": 2, "l1": 0.4, "seconds": 2.0}]
+        (folder / "history.json").write_text(json.dumps(rows))
+        self.parameters.runFolder = str(folder)
+        table = self.section.pictures.plots.node("table", "epochs")
+        self.section.setParameterNode(None)
+        table.GetTable().RemoveRow(1)
+        self.assertEqual(column(table, "epoch"), [1])
+        self.section.setParameterNode(self.parameters)
+        self.assertEqual(column(table, "epoch"), [1, 2])
+
+    def test_aFinishedRunSaysHowToTrainFurther(self):
+        self.parameters.runFolder = str(self.newRun("over", state="finished"))
+        self.assertIn("start from its model", self.ui.startButton.toolTip)
+        with self.assertRaisesRegex(Exception, "new folder and start from its model"):
+            self.section.run.resume()
+
+    @NEEDS_TORCH
+    @unittest.skipIf(sys.platform == "win32", "the interpreter is a shell script here")
+    def test_aProcessThatDiesAtOnceSaysWhy(self):
+        """Started is the interpreter beside PythonSlicer, whose process is the one that is known."""
+        folder = self.folder / "bin"
+        folder.mkdir()
+        for name, text in (("PythonSlicer", "echo launcher"), ("python-real", 'echo "I am $$"; echo')):
+            (folder / name).write_text(f"#!/bin/sh\n{text}\nexit 1\n")
+            (folder / name).chmod(0o755)
+        dataset = evaluation_fixtures.denoising(self.folder / "discs")
+        run = TrainingRun(self.folder / "dead")
+        with mock.patch.dict(os.environ, {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}):
+            pid = run.start(Request("denoise-ct", str(dataset.folder)))
+        self.assertTrue(processEventsUntil(lambda: run.state == "interrupted", 30), run.status)
+        self.assertTrue(run.status.message.endswith(f"{run.log} ends with: I am {pid}"), run.status.message)
+        run.log.unlink()
+        self.assertIn("may say why", run.status.message)
 
 
 class RefusedRunTest(RunTest):

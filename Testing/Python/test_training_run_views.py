@@ -110,6 +110,17 @@ class RunPlotsTest(unittest.TestCase):
         RunPlots().update(HISTORY, STEPS)
         self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLPlotChartNode")), before)
 
+    def test_aSecondSetFromAnotherSceneIsRemoved(self):
+        self.plots.update(HISTORY, STEPS)
+        own = {self.plots.node("chart", key).GetID() for key in self.plots.titles()}
+        for className, key in (("PlotChart", "chart:likeness"), ("Table", "table:epochs")):
+            slicer.mrmlScene.AddNewNodeByClass(f"vtkMRML{className}Node").SetAttribute(ATTRIBUTE, key)
+        self.plots.forget()
+        self.assertTrue(self.plots.update(HISTORY, STEPS))
+        self.assertEqual({node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLPlotChartNode")}, own)
+        tables = [node.GetAttribute(ATTRIBUTE) for node in slicer.util.getNodesByClass("vtkMRMLTableNode")]
+        self.assertEqual(sorted(tables), ["table:epochs", "table:steps"])
+
     def test_shownInAPlotViewOnlyOnRequest(self):
         layout = slicer.util.getNodesByClass("vtkMRMLLayoutNode")[0]
         layout.SetViewArrangement(layout.SlicerLayoutFourUpView)

@@ -34,7 +34,7 @@ class CaseHistogram:
         self.clear()
         if not case.histograms:
             return False
-        self.chartNode = addTransientNode("vtkMRMLPlotChartNode", f"{case.id} histograms", case.id)
+        self.chartNode = addTransientNode("vtkMRMLPlotChartNode", _("{case} histograms").format(case=case.id), case.id)
         self.chartNode.SetTitle(_("Values within the body: {name}").format(name=case.name or case.id))
         self.chartNode.SetXAxisTitle(_("Value"))
         self.chartNode.SetYAxisTitle(_("Share of voxels (%)"))
@@ -65,7 +65,8 @@ class CaseHistogram:
         counts = np.asarray(histogram["counts"], np.float64)
         edges = np.linspace(histogram["low"], histogram["high"], len(counts) + 1)
         middles, shares = (edges[:-1] + edges[1:]) / 2, 100 * counts / max(counts.sum(), 1)
-        table = addTransientNode("vtkMRMLTableNode", f"{caseID} {role} histogram", caseID)
+        name = _("{case} histogram: {image}").format(case=caseID, image=title)
+        table = addTransientNode("vtkMRMLTableNode", name, caseID)
         columns = [_("Value"), _("Share of voxels (%)")]
         slicer.util.updateTableFromArray(table, (middles, shares), columns)
         series = addTransientNode("vtkMRMLPlotSeriesNode", title, caseID)

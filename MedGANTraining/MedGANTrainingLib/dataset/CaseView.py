@@ -12,7 +12,6 @@ from .CaseNodes import addCaseNode, addTransientNode, removeTransientNode
 from .Checkerboard import checkerboard
 
 BLEND, CHECKERBOARD, SIDE_BY_SIDE = MODES = ("blend", "checkerboard", "sideBySide")
-_TITLES = {"source": "source", "target": "target", "mask": "mask", "checkerboard": "checkerboard"}
 
 
 class CaseView:
@@ -50,7 +49,7 @@ class CaseView:
         self.case, self._volumes = case, volumes
         for role, volume in volumes.items():
             if role != "mask":
-                self.nodes[role] = addCaseNode(volume, f"{case.id} {_TITLES[role]}", case.id)
+                self.nodes[role] = addCaseNode(volume, _nodeName(case.id, role), case.id)
         if "mask" in volumes:
             self.nodes["mask"] = self._addMask(volumes["mask"])
         self._arrange(fit=True)
@@ -82,7 +81,7 @@ class CaseView:
 
     def _addMask(self, volume):
         """As a label map, which the views draw as an outline."""
-        node = addTransientNode("vtkMRMLLabelMapVolumeNode", f"{self.case.id} {_TITLES['mask']}", self.case.id)
+        node = addTransientNode("vtkMRMLLabelMapVolumeNode", _nodeName(self.case.id, "mask"), self.case.id)
         slicer.util.updateVolumeFromArray(node, (volume.array != 0).astype("uint8"))
         from MedGANSynthesisLib.nodes import setGeometryOfNode
 
@@ -119,7 +118,7 @@ class CaseView:
             board = checkerboard(self._volumes["source"], self._volumes["target"])
         except InputError:
             return None
-        node = addCaseNode(board, f"{self.case.id} {_TITLES['checkerboard']}", self.case.id)
+        node = addCaseNode(board, _nodeName(self.case.id, "checkerboard"), self.case.id)
         if board.array.ndim == 3:
             node.GetDisplayNode().SetWindowLevel(255.0, 127.5)
         return node
@@ -191,6 +190,16 @@ def outlineMask() -> None:
     """Draw label maps as outlines, so that the image under them is seen."""
     for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
         node.SetUseLabelOutline(True)
+
+
+def _nodeName(caseID: str, role: str) -> str:
+    names = {
+        "source": _("{case} source"),
+        "target": _("{case} target"),
+        "mask": _("{case} mask"),
+        "checkerboard": _("{case} checkerboard"),
+    }
+    return names[role].format(case=caseID)
 
 
 def _composites() -> list:

@@ -42,7 +42,7 @@ def addDatabase(
     candidates, failed, number = [], [], 0
     for patient in database.patients():
         for study in database.studiesForPatient(patient):
-            series = {uid: _words(database, uid) for uid in database.seriesForStudy(study)}
+            series = {uid: _words(database, uid) for uid in database.seriesForStudy(study) if _files(database, uid)}
             sources = _fitting(series, sourceSeries)
             if not sources:
                 continue
@@ -50,7 +50,10 @@ def addDatabase(
             targets = [] if single else _fitting(series, targetSeries)
             name = f"study-{number:03d}"
             if len(sources) == 1 and (single or (len(targets) == 1 and targets != sources)):
-                candidates.append(_candidate(draft, database, name, sources[0], targets[0] if targets else None))
+                try:
+                    candidates.append(_candidate(draft, database, name, sources[0], targets[0] if targets else None))
+                except InputError as error:
+                    failed.append({"id": name, "reason": str(error)})
             else:
                 reason = _("{sources} series may be the source and {targets} the target; describe them more closely.")
                 failed.append({"id": name, "reason": reason.format(sources=len(sources), targets=len(targets))})
@@ -62,11 +65,13 @@ def addDatabase(
 
 def _words(database, series: str) -> tuple[str, str]:
     """Modality and description of a series, in small letters."""
-    description, modality = database.descriptionForSeries(series), ""
-    files = database.filesForSeries(series)
-    if files:
-        modality = database.fileValue(files[0], "0008,0060")
-    return modality.strip().lower(), (description or "").lower()
+    modality = database.fileValue(_files(database, series)[0], "0008,0060")
+    return modality.strip().lower(), (database.descriptionForSeries(series) or "").lower()
+
+
+def _files(database, series: str) -> list[str]:
+    """The files of a series; none, or nameless ones, if it was only found on a server."""
+    return [file for file in database.filesForSeries(series) if file]
 
 
 def _fitting(series: dict[str, tuple[str, str]], text: str) -> list[str]:
@@ -76,18 +81,22 @@ def _fitting(series: dict[str, tuple[str, str]], text: str) -> list[str]:
 
 
 def _candidate(draft: Draft, database, name: str, source: str, target: str | None) -> Candidate:
-    first = database.filesForSeries(source)
+    first = _files(database, source)
     patientID = database.fileValue(first[0], "0010,0020")
     return Candidate(
         id=name,
         patient=draft.pseudonym(patientID or database.studyForSeries(source)),
         source=_folder(first),
-        target=None if target is None else _folder(database.filesForSeries(target)),
+        target=None if target is None else _folder(_files(database, target)),
         source_series=source,
         target_series=target,
     )
 
 
 def _folder(files) -> Path:
-    """The folder with all files of a series, which the engine then picks by its UID."""
-    return Path(os.path.commonpath([str(Path(file).parent) for file in files]))
+    """The folder with all files of a series, which the engine then picks by its UID. Raises InputError: none has."""
+    try:
+        return Path(os.path.commonpath([str(Path(file).parent) for file in files]))
+    except ValueError:
+        message = _("The files of a series have no folder in common, they are on two drives; import the study again.")
+        raise InputError(message) from None

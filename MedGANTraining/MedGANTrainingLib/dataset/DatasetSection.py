@@ -42,7 +42,7 @@ class DatasetSection(Section):
         self.draft: Draft | None = None
         self.confirm = slicer.util.confirmYesNoDisplay
         self.finished = False  # by what is running now
-        self._opened = ""
+        self._opened = self._task = ""  # the folder and its task, which may be gone from the disk
         self.setup, self.folder = SetupBox(self), FolderBox(self)
         self.scenePairs, self.byHand, self.files = SceneBox(self), HandBox(self), FilesBox(self)
         self.cases, self.prepare = CasesBox(self), PrepareBox(self)
@@ -63,7 +63,7 @@ class DatasetSection(Section):
     def setParameterNode(self, parameters) -> None:
         if parameters is not None and self.draft is not None and not parameters.datasetFolder:
             # The scene was closed, to load the next patient for example: the dataset is still the one worked on.
-            parameters.task, parameters.datasetFolder = self.draft.task, self._opened
+            parameters.task, parameters.datasetFolder = self._task, self._opened
         super().setParameterNode(parameters)
 
     def update(self) -> None:
@@ -77,6 +77,10 @@ class DatasetSection(Section):
     def leave(self) -> None:
         for box in self._boxes:
             box.leave()
+
+    def sceneCloses(self) -> None:
+        self.scenePairs.clear()
+        self.views.sceneCloses()
 
     def cleanup(self) -> None:
         for box in self._boxes:
@@ -199,10 +203,11 @@ class DatasetSection(Section):
     def _goTo(self, folder: str, make: Callable[[], Draft], message: str) -> None:
         def go() -> str:
             draft = make()
+            task = draft.task
             self._leaveDraft()
-            self.draft, self._opened = draft, str(draft.folder)
+            self.draft, self._task, self._opened = draft, task, str(draft.folder)
             remember(self._opened)
-            self.parameters.task, self.parameters.datasetFolder = draft.task, self._opened
+            self.parameters.task, self.parameters.datasetFolder = task, self._opened
             return message
 
         self.run(go)
@@ -220,7 +225,8 @@ class DatasetSection(Section):
         if (Path(folder) / "dataset.json").is_file() and not (Path(folder) / "draft.json").is_file():
             self.tell(_("This dataset was built elsewhere: it can be trained on, but not be changed here."))
         else:
-            self.draft = Draft.load(folder)
+            draft = Draft.load(folder)
+            self.draft, self._task = draft, draft.task
             self.tell("")
 
     def _leaveDraft(self) -> None:

@@ -84,6 +84,12 @@ def showCase(draft: Draft, caseID: str) -> dict:
     return dict(_view.nodes)
 
 
+def sceneClosed() -> None:
+    """The scene is gone, and what ``showCase`` showed with it."""
+    if _view is not None:
+        _view.sceneClosed()
+
+
 def finish(draft: Draft, licence: str = "", description: str = "") -> Dataset:
     """Write the dataset into the folder of the draft, which can be changed and finished again.
 

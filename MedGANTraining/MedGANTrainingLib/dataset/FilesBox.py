@@ -43,11 +43,8 @@ class FilesBox(Box):
     def addFolders(self) -> None:
         """Add the pairs of two folders."""
         source = self.panel.chooseFolder(_("Choose the folder of the sources"))
-        alone = source and bool(self.panel.draft.settings.degrade)
-        target = None if alone or not source else self.panel.chooseFolder(_("Choose the folder of the targets"))
-        if source and (alone or target):
-            pattern = tuple(filter(None, self._texts()))
-            self.panel.run(lambda: self._added(addFolder, source, target, pattern=pattern))
+        if source:
+            self.panel.run(lambda: self._fromFolders(source))
 
     def addTable(self) -> None:
         """Add what a table lists."""
@@ -68,17 +65,25 @@ class FilesBox(Box):
     def _texts(self) -> tuple[str, str]:
         return self.ui.filesSourceLineEdit.text.strip(), self.ui.filesTargetLineEdit.text.strip()
 
+    def _fromFolders(self, source: str) -> str:
+        alone = bool(self.panel.draft.settings.degrade)
+        target = None if alone else self.panel.chooseFolder(_("Choose the folder of the targets"))
+        if not (alone or target):
+            return ""
+        return self._added(addFolder, source, target, pattern=self._texts())
+
     def _fromScenes(self, paths) -> str:
         draft, (source, target) = self.panel.draft, self._texts()
         remembered = {"assume_hu": True} if self.ui.assumeHuCheckBox.checked else {}
 
         def add(pair, name):
+            cases = []
             error = self.panel.attempt(
-                lambda answers: addScenePair(draft, pair, answers=answers, name=name), remembered
+                lambda answers: cases.append(addScenePair(draft, pair, answers=answers, name=name)), remembered
             )
             if error:
                 raise InputError(error)
-            return pair
+            return cases[0]  # not the pair, which would keep the volumes of every scene in memory
 
         rule = "name" if source and target and "{" in source else self.ui.ruleComboBox.currentData
         cases, failed = addScenes(draft, paths, rule, source, target, add, self.panel.showProgress)

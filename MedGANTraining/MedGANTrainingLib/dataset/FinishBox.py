@@ -66,5 +66,10 @@ class FinishBox(Box):
 
     def _set(self, name: str, text: str) -> None:
         draft = self.panel.draft
-        if draft is not None and getattr(draft.settings, name) != text:
-            self.panel.run(lambda: draft.change(**{name: text}) or "")
+
+        def change() -> None:
+            if getattr(draft.settings, name) != text:
+                self.panel.run(lambda: draft.change(**{name: text}))
+
+        if draft is not None:
+            self.panel.guarded(change)

@@ -52,4 +52,4 @@ class HandBox(Box):
 
     def _onChosen(self, node) -> None:
         if self.panel.parameters is not None:
-            self.update()
+            self.panel.guarded(self.update)

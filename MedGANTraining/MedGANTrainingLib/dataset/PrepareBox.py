@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 from ..EngineTask import EngineTask
 from .DraftCommands import prepare
-from .SetupBox import quietly
+from .SetupBox import showValue
 
 
 class PrepareBox(Box):
@@ -32,7 +32,7 @@ class PrepareBox(Box):
         ui.progressBar.visible = busy
         ui.thresholdSpinBox.enabled = draft is not None
         if draft is not None:
-            quietly(ui.thresholdSpinBox, lambda: ui.thresholdSpinBox.setValue(draft.threshold))
+            showValue(ui.thresholdSpinBox, draft.threshold)
 
     def cleanup(self) -> None:
         if self.task is not None:
@@ -44,13 +44,10 @@ class PrepareBox(Box):
         if self.task is not None:
             self.task.cancel()
         else:
-            self.start()
+            self.panel.run(self.start)
 
-    def start(self, caseID: str = "") -> None:
-        """Prepare one case, or all that wait."""
-        self.panel.run(lambda: self._start(caseID))
-
-    def _start(self, caseID: str) -> str:
+    def start(self, caseID: str = "") -> str:
+        """Prepare one case, or all that wait. Returns what to tell. Raises MedGANError: packages are missing."""
         self.ui.progressBar.setRange(0, 0)
         self.task = prepare(self.panel.draft, False, self._onProgress, self._onDone, caseID)
         return _("Preparing the cases...")
@@ -58,7 +55,8 @@ class PrepareBox(Box):
     def _onProgress(self, task: EngineTask) -> None:
         self.panel.showProgress(task.fraction, task.message, wait=False)
         if self.panel.parameters is not None:
-            self.panel.cases.update()  # a case may be ready, and can be looked at while the others are made
+            # A case may be ready, and can be looked at while the others are made.
+            self.panel.guarded(self.panel.cases.update)
 
     def _onDone(self, task: EngineTask) -> None:
         self.task = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import qt
-import slicer
 from medgan.modalities import MODALITIES
 from MedGANSynthesisLib.nodes import nodeName
 from MedGANSynthesisLib.panel.Box import Box
@@ -40,9 +39,9 @@ class SceneBox(Box):
         self.ui.pairsTableWidget.visible = bool(self.pairs)
         self.ui.addPairsButton.enabled = ready and bool(self.ticked())
 
-    def leave(self) -> None:
-        if slicer.mrmlScene.IsClosing():
-            self._fill([])
+    def clear(self) -> None:
+        """List nothing any more: the scene is about to be closed."""
+        self._fill([])
 
     def find(self) -> None:
         """List the pairs of the scene."""
@@ -75,8 +74,11 @@ class SceneBox(Box):
         added, refused, left, remembered = 0, [], [], {}
         ticked = self.ticked()
         for number, pair in enumerate(ticked):
-            if pair.source is not None and pair.source.GetScene() is None:
-                continue  # removed since it was found
+            removed = [node for node in (pair.source, pair.target) if node is not None and node.GetScene() is None]
+            if removed:
+                message = _("'{name}' was removed from the scene; find the pairs again.")
+                refused.append(message.format(name=nodeName(removed[0])))
+                continue
             self.panel.showProgress(number / len(ticked), _("Adding {name}").format(name=_nameOf(pair)))
             error = self.panel.attempt(
                 lambda answers, pair=pair: addScenePair(self.panel.draft, pair, answers=answers), remembered

@@ -50,15 +50,23 @@ def addScenes(
     single = bool(draft.settings.degrade) or not draft.settings.paired
     found = {"modalities": MODALITIES.get(draft.task, ("", "")), "single": single, "onePatient": True}
     paths, cases, failed = [Path(path) for path in paths], [], []
+
+    def find(scene) -> list[ScenePair]:
+        return pairsInScene(rule, sourcePattern, targetPattern, scene=scene, **found)
+
     for number, path in enumerate(paths):
         tell(number / len(paths), _("Reading {scene}").format(scene=path.name))
         try:
-            with openedScene(path) as scene:
-                pairs = pairsInScene(rule, sourcePattern, targetPattern, scene=scene, **found)
-                _addAll(pairs, path.stem, add, cases, failed)
+            _addScene(path, find, add, cases, failed)
         except MedGANError as error:
             failed.append({"id": path.stem, "reason": str(error)})
     return cases, failed
+
+
+def _addScene(path: Path, find: Callable[[Any], list[ScenePair]], add: Add, cases: list, failed: list) -> None:
+    """A function of its own, so that no variable keeps the volumes of a scene while the next one is read."""
+    with openedScene(path) as scene:
+        _addAll(find(scene), path.stem, add, cases, failed)
 
 
 @contextlib.contextmanager

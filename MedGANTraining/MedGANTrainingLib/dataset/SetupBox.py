@@ -59,7 +59,7 @@ class SetupBox(Box):
             choose(ui.registerComboBox, settings.register)
             self._chooseFactor(settings.factor)
             choose(ui.greyComboBox, settings.grey_kind)
-            quietly(ui.doseSpinBox, lambda: ui.doseSpinBox.setValue(settings.dose))
+            showValue(ui.doseSpinBox, settings.dose)
         ui.taskComboBox.enabled = ui.kindComboBox.enabled = draft is None
         rows = {
             (ui.registerLabel, ui.registerComboBox): not self.kind,
@@ -145,6 +145,12 @@ def choose(box, data) -> None:
     index = box.findData(data)
     if index >= 0:
         box.currentIndex = index
+
+
+def showValue(spinBox, value: float) -> None:
+    """Show a number without telling anybody. If it is shown already, what is being typed there is left alone."""
+    if round(value, spinBox.decimals) != round(spinBox.value, spinBox.decimals):
+        quietly(spinBox, lambda: spinBox.setValue(value))
 
 
 def quietly(widget, action) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import slicer
 from MedGANSynthesisLib.panel.Box import Box
 from slicer.i18n import tr as _
 
+from . import DraftCommands
 from .CaseHistogram import CaseHistogram
 from .CaseView import BLEND, CHECKERBOARD, SIDE_BY_SIDE, CaseView
 from .ManualAdjust import ManualAdjust
@@ -59,11 +59,11 @@ class ViewBox(Box):
         if not adjusting:
             self._follow(case)
 
-    def leave(self) -> None:
-        if slicer.mrmlScene.IsClosing():
-            for one in (self.view, self.adjustment, self.histogram):
-                one.sceneClosed()
-            self._shown = None
+    def sceneCloses(self) -> None:
+        """Forget every node, and what the views showed before: other nodes get those IDs."""
+        for one in (self.view, self.adjustment, self.histogram, DraftCommands):
+            one.sceneClosed()
+        self._shown = None
 
     def cleanup(self) -> None:
         self.clear()
@@ -86,7 +86,6 @@ class ViewBox(Box):
     def cancelAdjustment(self) -> None:
         """Leave the case as it was."""
         self.adjustment.cancel()
-        self._shown = None
         self.panel.update()
 
     def showHistogram(self) -> None:
@@ -94,13 +93,13 @@ class ViewBox(Box):
         self.panel.run(lambda: self.histogram.show(self.panel.selected) and "")
 
     def _begin(self) -> str:
+        self._shown = None  # from here on the views show it as it was added
         self.adjustment.begin(self.panel.draft, self.panel.selected)
         return _("Move the target with the handles in the views or in the Transforms module, then use the alignment.")
 
     def _accept(self) -> str:
         caseID = self.adjustment.caseID
         self.adjustment.accept(self.panel.draft)
-        self._shown = None
         self.panel.prepare.start(caseID)
         return _("The case is prepared with your alignment...")
 
@@ -108,16 +107,18 @@ class ViewBox(Box):
         self.panel.run(self._changeMode)
 
     def _changeMode(self) -> str:
-        if self.mode == _OFF:
-            self.view.clear()
-            self._shown = None
-        else:
+        if self.mode != _OFF:
             self.view.setMode(self.mode)
         return ""
 
     def _follow(self, case) -> None:
         """Show the selected case, again if it was prepared anew; an error is told once."""
-        if self.mode == _OFF or case is None or (case == self._shown and self._isThere()):
+        if self.mode == _OFF:
+            self._shown = None
+            if self.view.case is not None:  # it was chosen, or the case was only shown to be adjusted
+                self.view.clear()
+            return
+        if case is None or (case == self._shown and self._isThere()):
             return
         self._shown = case
         self.view.mode, self.view.opacity = self.mode, self.ui.opacitySliderWidget.value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class EvaluationSection(Section):
         super().__init__(logic, onChanged)
         self.plan = plan
         self.dataset: Dataset | None = None
-        self._datasetError = ""
+        self._datasetError, self._outdated = "", False
         self.task: EngineTask | None = None
         self._seen: dict[str, tuple] = {}  # what was read of files last, and when they were written
         self._titles: dict[str, str] = {}  # of the models that can be measured
@@ -60,7 +61,9 @@ class EvaluationSection(Section):
         self.ui.evaluateButton.text = _("Cancel") if running else _("Evaluate")
         self.ui.evaluateButton.enabled = running or not obstacle
         self.ui.progressBar.visible = running
-        self.ui.obstacleLabel.text = obstacle
+        if self._outdated and not obstacle:
+            obstacle = _("This model was measured on an earlier version of the dataset; evaluate it again.")
+        self.ui.obstacleLabel.text = html.escape(obstacle, quote=False)
         self.ui.obstacleLabel.visible = bool(obstacle) and not running
 
     def leave(self) -> None:
@@ -141,7 +144,8 @@ class EvaluationSection(Section):
                 self.dataset = Dataset.load(folder)
             except MedGANError as error:
                 self._datasetError = str(error)
-        self.ui.datasetLabel.text = _testCases(self.dataset) if self.dataset is not None else _("No dataset")
+        text = _testCases(self.dataset) if self.dataset is not None else _("No dataset")
+        self.ui.datasetLabel.text = html.escape(text, quote=False)
 
     def _readResults(self) -> None:
         """Show what was measured last for what is chosen, if the file has changed."""
@@ -153,16 +157,21 @@ class EvaluationSection(Section):
                 folder = evaluationFolder(modelOf(parameters.evaluationBundle), self.dataset.folder, other)
             except MedGANError as error:
                 self._show(str(error))
-        stamp = (folder, _written(folder / RESULTS) if folder is not None else None)
+        stamp = self._stampOf(folder)
         if self._seen.get("results") == stamp:
             return
-        self._seen["results"] = stamp
+        self._seen["results"], self._outdated = stamp, False
         if stamp[1] is not None:
             try:
                 results = EvaluationResults.load(folder)
+                self._outdated = not results.is_of(self.dataset)
             except MedGANError as error:
                 self._show(str(error))
-        self._results.show(results)
+        self._results.show(None if self._outdated else results)
+
+    def _stampOf(self, folder: Path | None) -> tuple:
+        """What it depends on whether, and which, results are shown."""
+        return folder, _written(folder / RESULTS) if folder is not None else None, self._seen.get("dataset")
 
     def _onProgress(self, task: EngineTask) -> None:
         self.ui.progressBar.value = round(100 * task.fraction)
@@ -170,12 +179,13 @@ class EvaluationSection(Section):
 
     def _onDone(self, task: EngineTask) -> None:
         self.task = None
+        self._show(str(task.error) if task.error is not None else "")
         if self.parameters is None:
             return  # the module was left, or its scene closed; the results are on disk
-        self._show(str(task.error) if task.error is not None else "")
-        if task.error is None:
+        self._readDataset(self.parameters.datasetFolder)
+        if task.error is None and self.dataset is not None and task.result().is_of(self.dataset):
             results = task.result()
-            self._seen["results"] = (results.folder, _written(results.folder / RESULTS))
+            self._seen["results"], self._outdated = self._stampOf(results.folder), False
             self._results.show(results, EvaluationResult(results))
         self.update()
 
@@ -188,7 +198,7 @@ class EvaluationSection(Section):
             self.parameters.evaluationAgainst = folder
 
     def _show(self, text: str) -> None:
-        self.ui.statusLabel.text = text
+        self.ui.statusLabel.text = html.escape(text, quote=False)
         self.ui.statusLabel.visible = bool(text)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from medgan import model_store
 from medgan.bundle import Bundle
 from medgan.bundle_search import search_folders
+from medgan.dataset import Dataset
 from medgan.errors import MedGANError
 from medgan.evaluation_results import RESULTS, EvaluationResults
 from medgan.hand_over import hand_over
@@ -46,7 +47,7 @@ def isInstalled(folder: str | Path) -> bool:
 
 
 def lastResults(bundle: Bundle, dataset: str | Path | None) -> EvaluationResults | None:
-    """What was measured last of a model on a dataset, alone or beside another; None if nothing was."""
+    """What was measured last of a model on a dataset as it is now, alone or beside another; None if nothing was."""
     if not dataset:
         return None
     alone = evaluationFolder(bundle, Path(dataset))
@@ -54,7 +55,8 @@ def lastResults(bundle: Bundle, dataset: str | Path | None) -> EvaluationResults
     for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
         with contextlib.suppress(MedGANError):  # damaged
             results = EvaluationResults.load(file.parent)
-            if results.content["models"].get("output", {}).get("sha256") == bundle.sha256:
+            same = results.content["models"].get("output", {}).get("sha256") == bundle.sha256
+            if same and results.is_of(Dataset.load(dataset)):
                 return results
     return None
 

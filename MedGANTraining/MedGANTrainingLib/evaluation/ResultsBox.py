@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 
 import qt
@@ -52,8 +53,8 @@ class ResultsBox:
         if results is None:
             return
         content = results.content
-        self.ui.verdictLabel.text = content["verdict"]
-        self.ui.comparisonLabel.text = content["comparison_verdict"]
+        self.ui.verdictLabel.text = html.escape(content["verdict"], quote=False)
+        self.ui.comparisonLabel.text = html.escape(content["comparison_verdict"], quote=False)
         self.ui.comparisonLabel.visible = bool(content["comparison_verdict"])
         self._fillTable()
         cases = list(dict.fromkeys(row["case"] for row in content["error_maps"]))

@@ -47,6 +47,7 @@ class PicturesBox:
     def leave(self) -> None:
         """The module is left: the slice views show again what they showed. The curves stay in the scene."""
         self.sample.remove()
+        self.plots.forget()
 
     def cleanup(self) -> None:
         """Leave no node behind."""

@@ -56,6 +56,10 @@ class RunPlots:
         if chart is not None:
             slicer.modules.plots.logic().ShowChartInLayout(chart)
 
+    def forget(self) -> None:
+        """Write the next numbers whatever was written last: the nodes may be those of a scene that was loaded."""
+        self._shown = ""
+
     def clear(self) -> None:
         """Remove all nodes."""
         self._shown, self._charts = "", []
@@ -112,12 +116,16 @@ class RunPlots:
         return node
 
     def _removeOthers(self) -> None:
-        """Remove what belongs to a run with other losses or metrics."""
+        """Remove what belongs to a run with other losses or metrics, and a second set that came with another scene."""
         wanted = {f"{kind}:{key}" for chart in self._charts for kind, key in _nodesOf(chart)}
         for className in reversed(_CLASSES.values()):
             for node in slicer.util.getNodesByClass(className):
                 key = node.GetAttribute(ATTRIBUTE)
-                if key is not None and key not in wanted:
+                if key is None:
+                    continue
+                if key in wanted:
+                    wanted.discard(key)  # the first one is that which ``node`` finds
+                else:
                     slicer.mrmlScene.RemoveNode(node)
 
 

@@ -11,6 +11,7 @@ from medgan import runs as registry
 from medgan.dataset import Dataset
 from medgan.errors import InputError, MedGANError
 from medgan.run_status import RunStatus
+from MedGANSynthesisLib.panel.Later import Later
 from slicer.i18n import tr as _
 
 from ..dataset.SetupBox import taskTitles
@@ -23,6 +24,7 @@ from .TrainingRun import OVER, TrainingRun, freeFolder, train
 from .words import numbersText, progressText
 
 _LOOK_MS = 1000
+_FOLDER_MS = 400  # a path is typed letter by letter
 _LIST_EVERY = 5  # looks; there may be many runs
 
 
@@ -44,6 +46,7 @@ class RunSection(Section):
         self._titles: tuple[str, dict[str, str]] = ("", {})  # task, and its models
         self._error, self._looks, self._updating = "", 0, False
         self._stateSeen = ""
+        self._folderLater = Later(_FOLDER_MS, self._takeFolder)
         self._timer = qt.QTimer()
         self._timer.setInterval(_LOOK_MS)
         self._timer.connect("timeout()", self.look)
@@ -54,7 +57,8 @@ class RunSection(Section):
         folder = parameters.runFolder.strip()
         self._updating = True
         try:
-            if self.ui.runFolderPathLineEdit.currentPath.strip() != folder:
+            typing = self._folderLater.pending
+            if not typing and self.ui.runFolderPathLineEdit.currentPath.strip() != folder:
                 self.ui.runFolderPathLineEdit.currentPath = folder
             if not self._timer.active or self._titles[0] != parameters.task:  # just entered: there may be new ones
                 self._titles = (parameters.task, bundlesOf(parameters.task, ""))
@@ -71,12 +75,15 @@ class RunSection(Section):
         self.look()
 
     def leave(self) -> None:
+        if self._folderLater.pending:
+            self._takeFolder()
         self._timer.stop()
         self.pictures.leave()
 
     def cleanup(self) -> None:
         self._timer.stop()
         self._timer.disconnect("timeout()")
+        self._folderLater.cleanup()
         self.pictures.cleanup()
 
     def look(self) -> None:
@@ -98,6 +105,7 @@ class RunSection(Section):
 
     def start(self) -> None:
         """Begin a training, or go on with the one in the folder."""
+        self._takeFolder()
         self._guarded(self._start)
 
     def pauseOrContinue(self) -> None:
@@ -112,6 +120,7 @@ class RunSection(Section):
         """Propose a folder that is free, beside the dataset."""
         parameters = self.parameters
         if parameters.datasetFolder:
+            self._folderLater.cancel()
             parameters.runFolder = str(freeFolder(parameters.datasetFolder, parameters.task))
 
     def openPicture(self) -> None:
@@ -125,6 +134,7 @@ class RunSection(Section):
     def showSelected(self) -> None:
         """Show the run that is selected in the list."""
         if self._list.selected is not None:
+            self._folderLater.cancel()
             self.parameters.runFolder = str(self._list.selected.folder)
 
     def resumeSelected(self) -> None:
@@ -155,6 +165,7 @@ class RunSection(Section):
             button.connect("clicked()", action)
         ui.runFolderPathLineEdit.filters = int(qt.QDir.Dirs)
         ui.runFolderPathLineEdit.connect("currentPathChanged(QString)", self._onFolder)
+        ui.runFolderPathLineEdit.connect("validInputChanged(bool)", self._onFolder)  # all that tells of an emptied one
         ui.startFromButton.connect("clicked()", self._chooseModel)
         ui.runsTableWidget.connect("itemSelectionChanged()", self._enableList)
         ui.runsTableWidget.connect("cellDoubleClicked(int,int)", lambda row, column: self.showSelected())
@@ -241,7 +252,7 @@ class RunSection(Section):
         if status.live:
             return _("The training is running.")
         if status.state in OVER:
-            return _("This training is finished; choose New for another folder.")
+            return _("This training is finished; to train further, choose New and start from its model.")
         if status.state == "diverged":
             return _("The training diverged; choose New for another folder, and other parameters.")
         if self._isFresh(status) and not self.parameters.datasetFolder:
@@ -268,9 +279,16 @@ class RunSection(Section):
         if folder:
             self.parameters.startFrom = folder
 
-    def _onFolder(self, path: str) -> None:
+    def _onFolder(self, *_arguments) -> None:
         if not self._updating and self.parameters is not None:
-            self.parameters.runFolder = path.strip()
+            self._folderLater.request()
+
+    def _takeFolder(self) -> None:
+        """Take over what was typed."""
+        self._folderLater.cancel()
+        path = self.ui.runFolderPathLineEdit.currentPath.strip()
+        if self.parameters is not None and self.parameters.runFolder.strip() != path:
+            self.parameters.runFolder = path
 
     def _onStartFrom(self, value: str) -> None:
         if not self._updating and self.parameters is not None:

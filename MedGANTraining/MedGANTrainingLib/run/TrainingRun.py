@@ -12,6 +12,7 @@ from medgan.dataset import Dataset
 from medgan.errors import InputError, MedGANError
 from medgan.run_folder import Run
 from medgan.run_request import Request
+from MedGANSynthesisLib.QProcessTransport import interpreterPath
 from slicer.i18n import tr as _
 
 from ..dependencies import ensureTrainingDependencies
@@ -46,7 +47,7 @@ class TrainingRun(Run):
                 PyTorch is missing; in one sentence.
         """
         ensureTrainingDependencies()
-        return super().start(request, resume)
+        return super().start(request, resume, interpreterPath())
 
     def resume(self) -> None:
         """Go on after a pause, or, where the process has ended, from the last checkpoint. Raises MedGANError."""
@@ -54,7 +55,9 @@ class TrainingRun(Run):
         if status.live:
             super().resume()
         elif status.state in OVER:
-            raise InputError(_("This training is finished; start another one in a new folder."))
+            raise InputError(
+                _("This training is finished; to train further, choose a new folder and start from its model.")
+            )
         else:
             self.start()
 

@@ -32,7 +32,8 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         self._comboBox.editTextChanged.connect(self._pathChanged)
 
     def _pathChanged(self, path):
-        self.currentPathChanged.emit(path)
+        if path:  # an empty one is no valid input (CTK's validator is ".+")
+            self.currentPathChanged.emit(path)
         if bool(path) != self._valid:
             self._valid = bool(path)
             self.validInputChanged.emit(self._valid)
